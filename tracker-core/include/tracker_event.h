@@ -1,0 +1,87 @@
+/*
+ * tracker_event.h - what an edge saw, as the payload of one journal record.
+ *
+ * Payload: fields, each   u8 tag, varint (LEB128) length, bytes.
+ * Integers are minimal little-endian bytes (zero = field absent).  A reader
+ * skips tags it does not know, so newer edges may talk to older backends; a
+ * repeated tag, a length past the end or an integer over its width makes the
+ * payload bad.  Absent means 0 or empty.
+ */
+#ifndef TRACKER_EVENT_H
+#define TRACKER_EVENT_H
+
+#include "tracker_money.h"
+#include "tracker_click_id.h"
+#include "tracker_url.h"
+
+/* Persisted in journals: append only. */
+enum tracker_event_type {
+    TRACKER_EVENT_CLICK = 1,
+    TRACKER_EVENT_CONVERSION = 2
+};
+
+#define TRACKER_EVENT_MAX     16384 /* bytes of a payload */
+#define TRACKER_FIELD_MAX      512  /* bytes of one text field; the edge cuts longer ones */
+#define TRACKER_CONVERSION_PS  10
+
+/* Persisted. Verdict bits of a click: none of them ever drops it. */
+enum tracker_click_flag {
+    TRACKER_CLICK_REPEAT        = 1u << 0, /* the program's cookie was there and verified */
+    TRACKER_CLICK_BROKEN_COOKIE = 1u << 1,
+    TRACKER_CLICK_NO_COOKIE_SET = 1u << 2, /* hidden frame, image, or cookieless */
+    TRACKER_CLICK_BOT           = 1u << 3,
+    TRACKER_CLICK_PREFETCH      = 1u << 4,
+    TRACKER_CLICK_PAUSED        = 1u << 5, /* link or campaign not active: sent to the fallback */
+    TRACKER_CLICK_TEST          = 1u << 6,
+    TRACKER_CLICK_NOT_ACCRUING  = 1u << 7  /* affiliate not approved at the time, as the edge knew it */
+};
+
+struct tracker_click {
+    uint32_t program, campaign, link, affiliate;
+    uint32_t flags;            /* enum tracker_click_flag */
+    uint8_t  key;              /* key id that signed the click id */
+    uint64_t config_version;   /* of the snapshot that answered */
+    uint64_t previous_time_ms; /* of the cookie's last click, when REPEAT */
+    struct tracker_str first_touch; /* the cookie's first click id, verified, when REPEAT: first-touch rules need it */
+    struct tracker_str ip;     /* 4 or 16 raw bytes, or empty */
+    struct tracker_str user_agent, referrer, language;
+    struct tracker_str ref_id, source, creative, cost;
+    struct tracker_str sub[TRACKER_SUBS];
+};
+
+/* Persisted. */
+enum tracker_conversion_status {
+    TRACKER_CONVERSION_PENDING = 0,
+    TRACKER_CONVERSION_APPROVED = 1,
+    TRACKER_CONVERSION_REJECTED = 2
+};
+
+/* Persisted: how the sender proved who it is. */
+enum tracker_conversion_auth {
+    TRACKER_AUTH_API_KEY = 1
+};
+
+struct tracker_conversion {
+    uint32_t program;            /* of the API user */
+    uint32_t api_user;
+    uint8_t  auth;               /* enum tracker_conversion_auth */
+    uint8_t  status;             /* enum tracker_conversion_status */
+    uint8_t  has_amount;         /* 0: amount was not given */
+    struct tracker_money amount; /* valid when has_amount */
+    uint64_t event_time_ms;      /* 0: the record's time */
+    struct tracker_str click_id; /* TRACKER_CLICK_ID_LEN verified characters, or empty */
+    struct tracker_str event;    /* "sale", "ftd", ...: [a-z0-9_]{1,32} */
+    struct tracker_str txid;     /* idempotency key within an event; empty: click id + event */
+    struct tracker_str ip;       /* of the sender, 4 or 16 raw bytes */
+    struct tracker_str p[TRACKER_CONVERSION_PS];
+};
+
+/* Encode into out (cap bytes): the payload length, or 0 when it does not fit. */
+size_t tracker_click_encode(const struct tracker_click *click, uint8_t *out, size_t cap);
+size_t tracker_conversion_encode(const struct tracker_conversion *conversion, uint8_t *out, size_t cap);
+
+/* Decode; strings borrow from payload.  False for a bad payload (nothing is half-filled: *out is zeroed). */
+bool tracker_click_decode(const uint8_t *payload, size_t len, struct tracker_click *out);
+bool tracker_conversion_decode(const uint8_t *payload, size_t len, struct tracker_conversion *out);
+
+#endif

@@ -1,0 +1,195 @@
+/*
+ * tracker_journal.h - what an edge has promised to deliver.
+ *
+ * A journal belongs to the one process that created it; nobody else ever
+ * appends to it.  What an older process left behind is only drained
+ * (tracker_journal_adopt).  It is a folder's files  <id hex>.<n>  with n =
+ * 0, 1, ...: segments, each a 4096-byte header and records (tracker_record.h).
+ * Segment 0 carries the lock (flock, O_CLOEXEC) and is unlinked last.
+ *
+ * Segment header, little-endian, CRC-32C over the immutable part:
+ *     magic "AFFJRNL1", id 16, number u32, kind u8, partition u16,
+ *     edge name 32 (NUL-padded), created_ms u64, size u64, first sequence u64,
+ *     running hash before it u64, crc u32;  then, in segment 0 only and outside
+ *     the CRC, the mutable counters: dropped u64.
+ * A segment's first sequence and hash are written when the writer enters it
+ * (until then first sequence is 0: a spare that was never used).
+ *
+ * Threads: one journal is used by one thread (the event loop).  Only
+ * tracker_spare_make, tracker_spare_discard and tracker_sync_run may run elsewhere:
+ * they own what they are given.
+ *
+ * Errors: functions that return int give 0 or a negative errno, unless said otherwise.
+ */
+#ifndef TRACKER_JOURNAL_H
+#define TRACKER_JOURNAL_H
+
+#include "tracker_record.h"
+
+#define TRACKER_SEGMENT_HEADER      4096u
+#define TRACKER_SEGMENT_BYTES       (4u << 20)
+#define TRACKER_SEGMENT_FIRST_BYTES (256u << 10)
+#define TRACKER_EDGE_NAME_MAX       31
+#define TRACKER_SEQUENCE_MAX        UINT32_C(0xfffffff0) /* rotate the journal before: a click id carries 32 bits */
+
+/* Persisted. */
+enum tracker_journal_kind {
+    TRACKER_JOURNAL_TRAFFIC = 1, /* clicks, impressions, verdicts */
+    TRACKER_JOURNAL_MONEY = 2    /* leads, conversions: synced before the answer */
+};
+
+struct tracker_journal_identity {
+    struct tracker_journal_id id;
+    enum tracker_journal_kind kind;
+    uint16_t                  partition;
+    char                      edge[TRACKER_EDGE_NAME_MAX + 1];
+    uint64_t                  created_ms;
+};
+
+struct tracker_journal; /* opaque; malloc'ed, never on the click path */
+
+/* A segment made ahead: allocated (posix_fallocate), mapped, every page touched, directory synced. */
+struct tracker_spare {
+    int      fd;
+    uint32_t number;
+    size_t   size;
+    uint8_t *map;
+};
+
+/* Any thread.  A full disk is -ENOSPC here, never SIGBUS later. */
+int  tracker_spare_make(struct tracker_spare *spare, int dir_fd,
+                        const struct tracker_journal_identity *identity,
+                        uint32_t number, size_t size);
+/* Unmaps, closes and unlinks a spare that was not given to a journal. */
+void tracker_spare_discard(struct tracker_spare *spare, int dir_fd,
+                           const struct tracker_journal_identity *identity);
+
+/*
+ * Creates a journal with a fresh random id in dir_fd (borrowed; must outlive it) and locks it.
+ * identity: kind, partition, edge, created_ms are given, id is filled in.
+ */
+int  tracker_journal_create(struct tracker_journal **journal, int dir_fd,
+                            struct tracker_journal_identity *identity);
+
+/*
+ * Takes over a journal without a living owner.  -EWOULDBLOCK: somebody holds
+ * it.  -EINVAL: segment 0 is not a journal (the caller sets it aside: renamed
+ * to <name>.bad, counted, said loudly).  Reads lazily; see tracker_journal_read.
+ */
+int  tracker_journal_adopt(struct tracker_journal **journal, int dir_fd,
+                           const struct tracker_journal_id *id);
+
+/* Unmaps, closes, unlocks.  Deletes nothing. */
+void tracker_journal_close(struct tracker_journal *journal);
+/* Unlinks every segment (0 last), then closes.  Returns the bytes given back. */
+uint64_t tracker_journal_delete(struct tracker_journal *journal);
+
+const struct tracker_journal_identity *tracker_journal_identity(const struct tracker_journal *journal);
+
+/* ---- writing (owner only) ---- */
+
+/* The sequence the next committed record will get; from 1. */
+uint64_t tracker_journal_next(const struct tracker_journal *journal);
+
+/*
+ * Space for a payload of at most max_len bytes, inside the mapping, or NULL:
+ * the current segment is full and no spare was given (make one and retry, or
+ * drop), or the journal has failed or reached TRACKER_SEQUENCE_MAX.  A reservation not committed is simply forgotten.
+ */
+uint8_t *tracker_journal_reserve(struct tracker_journal *journal, size_t max_len);
+
+/* Commits the reserved payload (len <= max_len): from here on a killed worker loses nothing. Returns its sequence. */
+uint64_t tracker_journal_commit(struct tracker_journal *journal, uint8_t type, uint64_t time_ms,
+                                size_t len);
+
+/* One event was refused; counted in segment 0's header. Returns the new count. */
+uint64_t tracker_journal_drop(struct tracker_journal *journal);
+uint64_t tracker_journal_dropped(const struct tracker_journal *journal);
+
+/* True when less than half of the current segment is left and no spare is at hand; *number names the segment to make. */
+bool tracker_journal_wants_spare(const struct tracker_journal *journal, uint32_t *number);
+/* Steals the spare's fd and mapping. */
+void tracker_journal_give_spare(struct tracker_journal *journal, struct tracker_spare *spare);
+
+/* ---- durability ---- */
+
+#define TRACKER_SYNC_FDS 16
+struct tracker_sync {
+    int      fds[TRACKER_SYNC_FDS]; /* dup'ed, oldest segment first */
+    unsigned count;
+    uint64_t covers; /* every record below this sequence is on disk afterwards */
+    int      error;  /* of tracker_sync_run: 0 or negative errno */
+};
+/* Collects what must be synced now.  False: nothing is unsynced. */
+bool tracker_journal_sync_begin(struct tracker_journal *journal, struct tracker_sync *sync);
+void tracker_sync_run(struct tracker_sync *sync); /* any thread: fdatasync in order, closes the fds */
+/* Back on the owner's thread.  An error fails the journal for ever (a failed fsync may have lost pages). */
+void tracker_journal_sync_end(struct tracker_journal *journal, const struct tracker_sync *sync);
+/* Every record below this is on disk. */
+uint64_t tracker_journal_synced(const struct tracker_journal *journal);
+bool     tracker_journal_failed(const struct tracker_journal *journal);
+
+/* ---- reading, in sequence order; own and adopted journals alike ---- */
+
+/* Persisted: why records are missing. */
+enum tracker_gap_reason {
+    TRACKER_GAP_HOLE = 1,   /* bytes are not what was written: power loss, damage */
+    TRACKER_GAP_FREED = 2,  /* retention or quota freed them; the database went back further */
+    TRACKER_GAP_MISSING = 3 /* a segment file is gone */
+};
+
+enum tracker_read_verdict {
+    TRACKER_READ_RUN = 0, /* `run` is filled */
+    TRACKER_READ_GAP,     /* [from, to) does not exist; read again from `to` */
+    TRACKER_READ_END      /* nothing at `from` yet (owner), or ever (adopted) */
+};
+
+struct tracker_run {
+    uint64_t first;       /* sequence of the first record */
+    uint32_t count;
+    uint64_t hash_before; /* running hash before the first */
+    uint64_t hash_after;
+    const uint8_t *bytes; /* raw records, contiguous, borrowed from the mapping until the next free/close */
+    size_t   len;
+};
+
+struct tracker_gap {
+    uint64_t from, to;
+    enum tracker_gap_reason reason;
+};
+
+/*
+ * Yields up to max_records / max_bytes consecutive records from sequence
+ * `from`, all of one segment.  Reading on where the last run ended is O(run);
+ * going elsewhere scans one segment.  In an adopted journal every CRC is
+ * checked, and a hole is reported only when a later record or segment proves it.
+ */
+enum tracker_read_verdict
+tracker_journal_read(struct tracker_journal *journal, uint64_t from, uint32_t max_records,
+                     size_t max_bytes, struct tracker_run *run, struct tracker_gap *gap);
+
+/* ---- retention ---- */
+
+/*
+ * Frees whole segments that end at or below `acked` and were last written
+ * before `before_ms` (0 = whatever their age), oldest first, at most max_bytes (0 = no
+ * limit).  Segment 0 stays until tracker_journal_delete.  Returns the bytes freed.
+ */
+uint64_t tracker_journal_free(struct tracker_journal *journal, uint64_t acked, uint64_t before_ms,
+                              uint64_t max_bytes);
+
+uint64_t tracker_journal_bytes(const struct tracker_journal *journal); /* on disk, all segments and spare */
+
+/* ---- a folder of journals ---- */
+
+struct tracker_journal_file {
+    struct tracker_journal_id id;
+    uint32_t number;
+    uint64_t size;
+    uint64_t modified_ms;
+};
+/* Calls visit for every <id>.<n> in dir_fd; a true return stops.  0 or negative errno. */
+int tracker_journal_scan(int dir_fd, bool (*visit)(void *ctx, const struct tracker_journal_file *file),
+                         void *ctx);
+
+#endif
