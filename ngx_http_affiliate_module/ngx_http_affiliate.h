@@ -1,0 +1,209 @@
+/*
+ * ngx_http_affiliate.h - what the files of the module share.
+ *
+ * Two halves meet here.  The request side (click, conversion, status, snapshot)
+ * decides and answers; the wire side (journal, ship, adopt, fetch) keeps what was
+ * recorded and brings it to the backend.  They share the configuration, the
+ * zone, and the short calls below; neither reaches into the other's state.
+ *
+ * Everything runs on the worker's event loop unless a comment says "any thread".
+ */
+#ifndef NGX_HTTP_AFFILIATE_H
+#define NGX_HTTP_AFFILIATE_H
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include <ngx_thread_pool.h>
+
+#include "tracker_event.h"
+#include "tracker_journal.h"
+#include "tracker_keys.h"
+#include "tracker_snapshot.h"
+
+#if !(NGX_THREADS)
+#error "ngx_http_affiliate_module needs nginx configured --with-threads: journals are synced in its thread pool"
+#endif
+
+extern ngx_module_t ngx_http_affiliate_module;
+
+/* ---- configuration: http{} level, one per cycle, read-only once nginx runs ---- */
+
+/* affiliate_redis unix:/path | address:port.  Addresses only: a resolver would block the event loop. */
+typedef struct {
+    ngx_str_t text; /* as written, for logs */
+    char     *path; /* NUL-terminated; NULL for TCP */
+    char     *host; /* NUL-terminated numeric address; NULL for a unix socket, and when shipping is off */
+    in_port_t port; /* host byte order */
+} ngx_http_affiliate_redis_t;
+
+/* affiliate_journal traffic=4g money=256m retain=26h sync=100ms */
+typedef struct {
+    off_t      traffic_quota; /* bytes on disk of all traffic journals of this edge, retained ones included */
+    off_t      money_quota;
+    time_t     retain;        /* seconds that acked segments are kept: longer than the database's backup interval */
+    ngx_msec_t sync;          /* traffic is on disk at most this long after the answer; money before it */
+} ngx_http_affiliate_journal_conf_t;
+
+typedef struct ngx_http_affiliate_zone_s ngx_http_affiliate_zone_t;
+
+typedef struct {
+    ngx_path_t                       *state;         /* affiliate_state; NULL: the module is idle */
+    ngx_str_t                         journal_dir;   /* <state>/journal, <state>/snapshot, <state>/locks: NUL-terminated */
+    ngx_str_t                         snapshot_dir;
+    ngx_str_t                         locks_dir;
+    ngx_http_affiliate_redis_t        redis;
+    ngx_str_t                         edge;          /* affiliate_edge: 1..TRACKER_EDGE_NAME_MAX bytes */
+    struct tracker_keys              *keys;          /* wiped with the cycle; NULL only when idle */
+    ngx_http_affiliate_journal_conf_t journal;
+    ngx_str_t                         snapshot_file; /* affiliate_snapshot: a fixed file, nothing is fetched; or len 0 */
+    ngx_shm_zone_t                   *shm_zone;
+    ngx_http_affiliate_zone_t        *zone;          /* mapped before any worker starts */
+    ngx_thread_pool_t                *thread_pool;   /* "default" */
+} ngx_http_affiliate_main_conf_t;
+
+/* ---- the shared zone: counters that only grow, and gauges of the living ---- */
+
+/* Names appear in the status page: append, do not rename. */
+#define NGX_HTTP_AFFILIATE_COUNTERS(X)                                                                         \
+    X(CLICKS, "clicks")                            /* answered with a redirect and recorded */                 \
+    X(CLICKS_UNRECORDED, "clicks_unrecorded")      /* redirected, but the journal refused the event */         \
+    X(CLICKS_UNKNOWN, "clicks_unknown")            /* no such code */                                          \
+    X(CLICKS_REFUSED, "clicks_refused")            /* known, but there was nowhere to send the visitor */      \
+    X(CONVERSIONS, "conversions")                  /* on disk and answered 200 */                              \
+    X(CONVERSIONS_REFUSED, "conversions_refused")  /* answered 4xx */                                          \
+    X(CONVERSIONS_UNAVAILABLE, "conversions_unavailable") /* answered 503 */                                   \
+    X(DROPPED_TRAFFIC, "dropped_traffic")                                                                      \
+    X(DROPPED_MONEY, "dropped_money")                                                                          \
+    X(SNAPSHOTS_LOADED, "snapshots_loaded")                                                                    \
+    X(SNAPSHOTS_REFUSED, "snapshots_refused")                                                                  \
+    X(JOURNALS_CREATED, "journals_created")                                                                    \
+    X(JOURNALS_ADOPTED, "journals_adopted")                                                                    \
+    X(JOURNALS_DELETED, "journals_deleted")                                                                    \
+    X(JOURNALS_FORKED, "journals_forked")                                                                      \
+    X(JOURNALS_QUARANTINED, "journals_quarantined") /* files set aside as .bad */                              \
+    X(SYNC_ERRORS, "sync_errors")                                                                              \
+    X(PACKS_SENT, "packs_sent")                                                                                \
+    X(RECORDS_SENT, "records_sent")                                                                            \
+    X(RECORDS_ACKED, "records_acked")                                                                          \
+    X(REWINDS, "rewinds")                          /* times a sender went back to the ack */                   \
+    X(GAPS, "gaps")                                /* gap packs sent */                                        \
+    X(ACKS_REFUSED, "acks_refused")                /* an ack or heartbeat whose MAC does not verify */         \
+    X(REDIS_CONNECTS, "redis_connects")                                                                        \
+    X(REDIS_ERRORS, "redis_errors")
+
+#define NGX_HTTP_AFFILIATE_GAUGES(X)                                                                           \
+    X(TRAFFIC_BYTES, "traffic_bytes")              /* on disk: own journal and the orphans held */             \
+    X(MONEY_BYTES, "money_bytes")                                                                              \
+    X(RECORDS_PENDING, "records_pending")          /* recorded, not yet acked */                               \
+    X(ORPHANS, "orphans")                          /* adopted journals held */                                 \
+    X(REDIS_CONNECTED, "redis_connected")          /* workers that are connected */                            \
+    X(SYNCS_WAITING, "syncs_waiting")              /* answers that wait for a sync */
+
+#define NGX_HTTP_AFFILIATE_ENUM(name, text) NGX_HTTP_AFFILIATE_##name,
+typedef enum {
+    NGX_HTTP_AFFILIATE_COUNTERS(NGX_HTTP_AFFILIATE_ENUM)
+    NGX_HTTP_AFFILIATE_COUNTER_COUNT
+} ngx_http_affiliate_counter_e;
+typedef enum {
+    NGX_HTTP_AFFILIATE_GAUGES(NGX_HTTP_AFFILIATE_ENUM)
+    NGX_HTTP_AFFILIATE_GAUGE_COUNT
+} ngx_http_affiliate_gauge_e;
+#undef NGX_HTTP_AFFILIATE_ENUM
+
+/*
+ * A worker's own lines of the zone, so that workers share no cache line on the
+ * click path.  The slot is ngx_process_slot modulo the count: unique among living
+ * processes up to 128 of them; beyond, counters stay right (they are added
+ * atomically) and two workers' gauges overwrite each other.  Gauges are set to 0
+ * at a worker's start and exit, counters never.
+ */
+#define NGX_HTTP_AFFILIATE_SLOTS 128
+
+typedef struct {
+    ngx_atomic_t pid; /* 0: nobody */
+    ngx_atomic_t counters[NGX_HTTP_AFFILIATE_COUNTER_COUNT];
+    ngx_atomic_t gauges[NGX_HTTP_AFFILIATE_GAUGE_COUNT];
+    ngx_atomic_t snapshot_version; /* configuration version this worker answers with; 0: none */
+} __attribute__((aligned(64))) ngx_http_affiliate_slot_t;
+
+/* Fixed arrays and atomics only: the master can unlock a zone after a kill, not repair it. */
+struct ngx_http_affiliate_zone_s {
+    uint64_t     layout;              /* NGX_HTTP_AFFILIATE_LAYOUT: a reload must not misread an older module's zone */
+    ngx_atomic_t snapshot_generation; /* the fetcher adds 1 after it renamed new files into place */
+    ngx_atomic_t consumer_beat_ms;    /* wall clock of the last consumer heartbeat heard; 0: never */
+    ngx_atomic_t unrecorded;          /* numbers the ids of clicks when a worker has no journal at all */
+    ngx_http_affiliate_slot_t slots[NGX_HTTP_AFFILIATE_SLOTS];
+};
+
+/* This worker's slot; set in init_process before either half starts. */
+extern ngx_http_affiliate_slot_t *ngx_http_affiliate_slot;
+
+#define ngx_http_affiliate_count_n(name, n)                                                                    \
+    (void) ngx_atomic_fetch_add(&ngx_http_affiliate_slot->counters[NGX_HTTP_AFFILIATE_##name], (n))
+#define ngx_http_affiliate_count(name)       ngx_http_affiliate_count_n(name, 1)
+#define ngx_http_affiliate_gauge(name, value)                                                                  \
+    (ngx_http_affiliate_slot->gauges[NGX_HTTP_AFFILIATE_##name] = (ngx_atomic_uint_t) (value))
+
+/* Sums over all workers; a scan of 128 slots: not for the click path. */
+uint64_t ngx_http_affiliate_counter_sum(ngx_http_affiliate_zone_t *zone, ngx_http_affiliate_counter_e counter);
+uint64_t ngx_http_affiliate_gauge_sum(ngx_http_affiliate_zone_t *zone, ngx_http_affiliate_gauge_e gauge);
+
+/* ---- the wire side ---- */
+
+/*
+ * Worker start and stop; called only in worker (or single) processes, when
+ * affiliate_state is set.  Init creates folders and both journals; when the disk
+ * refuses it logs and goes on: events are then dropped and counted, not fatal.
+ */
+ngx_int_t ngx_http_affiliate_wire_init(ngx_cycle_t *cycle, ngx_http_affiliate_main_conf_t *amcf);
+void      ngx_http_affiliate_wire_exit(ngx_cycle_t *cycle);
+
+/*
+ * Space for an event of at most max_len bytes in this worker's journal of that
+ * kind, and the identity the event will have: its sequence and its journal's
+ * short id.  NULL: refused (quota, disk, failed journal): answer with an
+ * unrecorded id, see drop.  A reservation that is not committed is forgotten by the next.
+ */
+uint8_t  *ngx_http_affiliate_reserve(enum tracker_journal_kind kind, size_t max_len, uint64_t *sequence,
+                                     uint64_t *journal);
+/* Commits what was reserved; never fails.  From here on a killed worker loses nothing. */
+void      ngx_http_affiliate_commit(enum tracker_journal_kind kind, uint8_t type, uint64_t time_ms, size_t len);
+/* Counts a refused event (DROPPED_*, and in the journal's header). Returns the drop counter and fills the
+ * short id: together they name the unrecorded click.  *journal is 0 when there is no journal at all. */
+uint64_t  ngx_http_affiliate_drop(enum tracker_journal_kind kind, uint64_t *journal);
+
+/* Called once, on the event loop: NGX_OK = on disk, NGX_ERROR = it could not be synced.  It answers and
+ * finalizes the request; the wire runs posted requests afterwards. */
+typedef void (*ngx_http_affiliate_synced_pt)(ngx_http_request_t *r, void *data, ngx_int_t rc);
+
+/*
+ * Waits until the record `sequence` is on disk.  The caller holds a reference on
+ * the request (r->main->count), which the handler's ngx_http_finalize_request
+ * gives back.  When the request dies first the handler is not called.
+ * NGX_OK: waiting (or already called).  NGX_ERROR: not waiting, nothing will be called.
+ */
+ngx_int_t ngx_http_affiliate_await_sync(ngx_http_request_t *r, enum tracker_journal_kind kind,
+                                        uint64_t sequence, ngx_http_affiliate_synced_pt handler, void *data);
+
+/* ---- the snapshot ---- */
+
+/* Loads the last good files at a worker's start, so that its first request is answered; then watches. */
+ngx_int_t ngx_http_affiliate_snapshot_init(ngx_cycle_t *cycle, ngx_http_affiliate_main_conf_t *amcf);
+void      ngx_http_affiliate_snapshot_exit(ngx_cycle_t *cycle);
+
+/* What this worker answers with; NULL: none yet.  Valid until control returns to the event loop. */
+const struct tracker_snapshot *ngx_http_affiliate_snapshot(void);
+/* The same, valid as long as pool lives.  NULL: none yet, or no memory. */
+const struct tracker_snapshot *ngx_http_affiliate_snapshot_pin(ngx_pool_t *pool);
+
+/*
+ * For the fetcher: <snapshot_dir>/base and <snapshot_dir>/delta are replaced by
+ * rename (checked with tracker_snapshot_open before), an outdated delta is removed, and then
+ * zone->snapshot_generation grows by one: every worker, the fetcher's own
+ * included, loads them in a thread within 100 ms.
+ */
+#define NGX_HTTP_AFFILIATE_SNAPSHOT_BASE  "base"
+#define NGX_HTTP_AFFILIATE_SNAPSHOT_DELTA "delta"
+
+#endif
