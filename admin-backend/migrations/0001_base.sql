@@ -1,0 +1,500 @@
+-- The whole path from click to payment.
+--
+-- Tokens the drivers replace (DDL only):  @id@ a generated integer key,  @int@ 64-bit integer,
+-- @bytes@ binary,  @strict@ the table's suffix (STRICT on SQLite).
+-- Units: *_us microseconds UTC since 1970, *_ms milliseconds, *_minor minor units of the row's currency, *_ppm millionths.
+-- Enumerations are text where people read them; the domain's tables are the only writers.
+
+-- ---------------------------------------------------------------- configuration (goes down in snapshots)
+
+-- One row.  Every configuration change adds one in its own transaction, so commit order is version order; a changed row
+-- carries the new version in its `version` column, and a delta is "all rows with version > the base's".
+CREATE TABLE config_version (
+    id      @int@ PRIMARY KEY CHECK (id = 1),
+    version @int@ NOT NULL
+) @strict@;
+INSERT INTO config_version (id, version) VALUES (1, 1);
+
+CREATE TABLE settings (
+    name    TEXT PRIMARY KEY,
+    value   TEXT NOT NULL,           -- JSON
+    version @int@ NOT NULL
+) @strict@;
+
+CREATE TABLE programs (
+    id             @id@,
+    name           TEXT NOT NULL,
+    currency       TEXT NOT NULL,
+    time_zone      TEXT NOT NULL DEFAULT 'UTC',
+    attribution    TEXT NOT NULL DEFAULT 'last' CHECK (attribution IN ('last', 'first')),
+    cookie_days    @int@ NOT NULL DEFAULT 30 CHECK (cookie_days BETWEEN 1 AND 400),
+    fallback       TEXT NOT NULL DEFAULT '',  -- URL template
+    state          TEXT NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'paused', 'archived')),
+    created_us     @int@ NOT NULL,
+    version        @int@ NOT NULL
+) @strict@;
+CREATE INDEX programs_version ON programs (version);
+
+CREATE TABLE affiliate_groups (
+    id               @id@,
+    program_id       @int@ NOT NULL REFERENCES programs (id),
+    name             TEXT NOT NULL,
+    minimum_payout_minor @int@ NOT NULL DEFAULT 0 CHECK (minimum_payout_minor >= 0),  -- program currency
+    payout_frequency TEXT NOT NULL DEFAULT 'monthly' CHECK (payout_frequency IN ('weekly', 'twice_a_month', 'monthly')),
+    payout_methods   TEXT NOT NULL DEFAULT '["bank_transfer"]',  -- JSON array
+    created_us       @int@ NOT NULL,
+    version          @int@ NOT NULL,
+    UNIQUE (program_id, name)
+) @strict@;
+
+CREATE TABLE affiliates (
+    id          @id@,
+    program_id  @int@ NOT NULL REFERENCES programs (id),
+    group_id    @int@ REFERENCES affiliate_groups (id),
+    name        TEXT NOT NULL,
+    email       TEXT NOT NULL,
+    status      TEXT NOT NULL CHECK (status IN ('pending', 'approved', 'suspended', 'terminated')),
+    api_user_id @int@,
+    trader_id   TEXT,
+    notes       TEXT NOT NULL DEFAULT '',
+    password_hash TEXT,                        -- portal log-in; NULL: none set
+    created_us  @int@ NOT NULL,
+    updated_us  @int@ NOT NULL,
+    version     @int@ NOT NULL
+) @strict@;
+CREATE UNIQUE INDEX affiliates_email ON affiliates (program_id, email);   -- stored normalised
+CREATE INDEX affiliates_version ON affiliates (version);
+CREATE INDEX affiliates_created ON affiliates (created_us, id);
+CREATE INDEX affiliates_status ON affiliates (status, id);
+CREATE INDEX affiliates_group ON affiliates (group_id, id);
+
+CREATE TABLE campaigns (
+    id          @id@,
+    program_id  @int@ NOT NULL REFERENCES programs (id),
+    name        TEXT NOT NULL,
+    state       TEXT NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'paused', 'archived')),
+    window_days @int@ NOT NULL DEFAULT 30 CHECK (window_days BETWEEN 0 AND 3650),  -- 0: no limit
+    fallback    TEXT NOT NULL DEFAULT '',
+    created_us  @int@ NOT NULL,
+    version     @int@ NOT NULL,
+    UNIQUE (program_id, name)
+) @strict@;
+CREATE INDEX campaigns_version ON campaigns (version);
+
+CREATE TABLE links (
+    id           @id@,
+    code         TEXT NOT NULL UNIQUE,
+    affiliate_id @int@ NOT NULL REFERENCES affiliates (id),
+    campaign_id  @int@ NOT NULL REFERENCES campaigns (id),
+    destination  TEXT NOT NULL,
+    append_click_id @int@ NOT NULL DEFAULT 1 CHECK (append_click_id IN (0, 1)),
+    state        TEXT NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'paused', 'expired', 'archived')),
+    created_us   @int@ NOT NULL,
+    updated_us   @int@ NOT NULL,
+    version      @int@ NOT NULL
+) @strict@;
+CREATE INDEX links_version ON links (version);
+CREATE INDEX links_affiliate ON links (affiliate_id, id);
+CREATE INDEX links_campaign ON links (campaign_id, id);
+
+-- Who owned a link, and where, at any time: one row each time owner or campaign changes.  Never deleted.
+CREATE TABLE link_versions (
+    link_id      @int@ NOT NULL REFERENCES links (id),
+    valid_from_ms @int@ NOT NULL,
+    affiliate_id @int@ NOT NULL REFERENCES affiliates (id),
+    campaign_id  @int@ NOT NULL REFERENCES campaigns (id),
+    PRIMARY KEY (link_id, valid_from_ms)
+) @strict@;
+
+CREATE TABLE api_users (
+    id           @id@,
+    program_id   @int@ NOT NULL REFERENCES programs (id),
+    affiliate_id @int@ REFERENCES affiliates (id),
+    name         TEXT NOT NULL UNIQUE,
+    role         TEXT NOT NULL CHECK (role IN ('affiliate', 'advertiser')),
+    scopes       TEXT NOT NULL DEFAULT '[]',   -- JSON array; nothing chosen = nothing allowed
+    state        TEXT NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'paused')),
+    expires_us   @int@,
+    created_us   @int@ NOT NULL,
+    version      @int@ NOT NULL
+) @strict@;
+CREATE INDEX api_users_version ON api_users (version);
+
+CREATE TABLE api_keys (
+    id          @id@,
+    api_user_id @int@ NOT NULL REFERENCES api_users (id),
+    prefix      TEXT NOT NULL,                 -- shown to people
+    hash        @bytes@ NOT NULL UNIQUE,       -- SHA-256 of the key
+    state       TEXT NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'revoked')),
+    created_us  @int@ NOT NULL,
+    version     @int@ NOT NULL
+) @strict@;
+CREATE INDEX api_keys_version ON api_keys (version);
+
+-- ---------------------------------------------------------------- people and access
+
+CREATE TABLE staff (
+    id            @id@,
+    email         TEXT NOT NULL UNIQUE,        -- normalised
+    name          TEXT NOT NULL DEFAULT '',
+    role          TEXT NOT NULL CHECK (role IN ('admin', 'finance', 'manager', 'agent', 'viewer')),
+    password_hash TEXT NOT NULL,               -- Argon2id
+    state         TEXT NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'disabled')),
+    created_us    @int@ NOT NULL
+) @strict@;
+
+CREATE TABLE sessions (
+    hash       @bytes@ PRIMARY KEY,            -- SHA-256 of the cookie
+    staff_id   @int@ NOT NULL REFERENCES staff (id),
+    csrf       TEXT NOT NULL,
+    created_us @int@ NOT NULL,
+    seen_us    @int@ NOT NULL,
+    expires_us @int@ NOT NULL
+) @strict@;
+CREATE INDEX sessions_staff ON sessions (staff_id);
+CREATE INDEX sessions_expires ON sessions (expires_us);
+
+CREATE TABLE staff_tokens (
+    id         @id@,
+    staff_id   @int@ NOT NULL REFERENCES staff (id),
+    name       TEXT NOT NULL,
+    prefix     TEXT NOT NULL,
+    hash       @bytes@ NOT NULL UNIQUE,
+    created_us @int@ NOT NULL,
+    expires_us @int@,
+    revoked_us @int@
+) @strict@;
+
+-- One-time secrets: the first set-up link.
+CREATE TABLE invitations (
+    hash       @bytes@ PRIMARY KEY,            -- SHA-256 of the secret
+    purpose    TEXT NOT NULL CHECK (purpose IN ('setup')),
+    created_us @int@ NOT NULL,
+    expires_us @int@ NOT NULL,
+    used_us    @int@
+) @strict@;
+
+CREATE TABLE login_attempts (
+    subject    TEXT NOT NULL,                  -- 'email:...' or 'ip:...'
+    window_us  @int@ NOT NULL,
+    failures   @int@ NOT NULL,
+    PRIMARY KEY (subject, window_us)
+) @strict@;
+
+CREATE TABLE idempotency_keys (
+    actor        TEXT NOT NULL,                -- 'staff:3', 'api_user:7'
+    key          TEXT NOT NULL,
+    request_hash @bytes@ NOT NULL,             -- method, path, body
+    status       @int@ NOT NULL,
+    body         TEXT NOT NULL,
+    created_us   @int@ NOT NULL,
+    PRIMARY KEY (actor, key)
+) @strict@;
+CREATE INDEX idempotency_created ON idempotency_keys (created_us);
+
+-- Append-only, hash-chained: who changed what, from what, to what.
+CREATE TABLE audit_log (
+    id          @id@,
+    at_us       @int@ NOT NULL,
+    actor       TEXT NOT NULL,                 -- 'staff:3', 'system', 'cli'
+    action      TEXT NOT NULL,                 -- 'affiliate.update'
+    object_type TEXT NOT NULL,
+    object_id   TEXT NOT NULL,
+    before      TEXT,                          -- JSON, secrets left out
+    after       TEXT,
+    reason      TEXT,
+    hash        @bytes@ NOT NULL               -- BLAKE2b-256 over the previous row's hash and this row
+) @strict@;
+CREATE INDEX audit_object ON audit_log (object_type, object_id, id);
+
+-- ---------------------------------------------------------------- facts (ingest writes these, and nothing else)
+
+-- One row a journal, never deleted: `next_seq` is the fence of the wire protocol.
+CREATE TABLE journals (
+    id          @id@,
+    uuid        @bytes@ NOT NULL UNIQUE,       -- 128-bit journal id
+    short_id    @int@ NOT NULL,                -- its first 48 bits, as in click ids
+    edge        TEXT NOT NULL,
+    kind        TEXT NOT NULL CHECK (kind IN ('traffic', 'money')),
+    partition   @int@ NOT NULL,
+    next_seq    @int@ NOT NULL,
+    hash        @bytes@ NOT NULL,              -- running hash before next_seq, 8 bytes
+    resend      @int@ NOT NULL DEFAULT 0,      -- how often a resend was asked for
+    accepted    @int@ NOT NULL DEFAULT 0,      -- as the edge last said
+    dropped     @int@ NOT NULL DEFAULT 0,      -- refused by a full journal, as the edge last said
+    committed   @int@ NOT NULL DEFAULT 0,
+    quarantined @int@ NOT NULL DEFAULT 0,
+    lost        @int@ NOT NULL DEFAULT 0,      -- in gaps
+    rolled_seq  @int@ NOT NULL DEFAULT 1,      -- click_stats has everything below
+    forked      @int@ NOT NULL DEFAULT 0,
+    closed      @int@ NOT NULL DEFAULT 0,      -- somebody said CLOSE (advisory)
+    first_seen_us @int@ NOT NULL,
+    last_seen_us  @int@ NOT NULL
+) @strict@;
+CREATE INDEX journals_short ON journals (short_id);
+CREATE INDEX journals_partition ON journals (partition, closed);
+
+CREATE TABLE journal_gaps (
+    journal_id @int@ NOT NULL REFERENCES journals (id),
+    from_seq   @int@ NOT NULL,
+    to_seq     @int@ NOT NULL,                 -- first sequence after the gap
+    reason     TEXT NOT NULL CHECK (reason IN ('hole', 'freed', 'missing')),
+    at_us      @int@ NOT NULL,
+    PRIMARY KEY (journal_id, from_seq)
+) @strict@;
+
+CREATE TABLE quarantine (
+    id         @id@,
+    journal_id @int@ REFERENCES journals (id),
+    seq        @int@,
+    count      @int@ NOT NULL DEFAULT 1,
+    reason     TEXT NOT NULL,                  -- 'bad_crc', 'bad_payload', 'journal_forked', ...
+    bytes      @bytes@ NOT NULL,
+    at_us      @int@ NOT NULL
+) @strict@;
+
+CREATE TABLE user_agents (
+    id   @id@,
+    text TEXT NOT NULL UNIQUE
+) @strict@;
+
+-- Key = where the edge wrote it: the click id names journal and sequence, so no index per event id is needed.
+CREATE TABLE clicks (
+    journal_id   @int@ NOT NULL,
+    seq          @int@ NOT NULL,
+    time_ms      @int@ NOT NULL,
+    received_ms  @int@ NOT NULL,
+    program_id   @int@ NOT NULL,
+    campaign_id  @int@ NOT NULL,
+    link_id      @int@ NOT NULL,
+    affiliate_id @int@ NOT NULL,
+    flags        @int@ NOT NULL,               -- enum tracker_click_flag
+    click_id     @bytes@ NOT NULL,             -- the 30 bytes; 40 characters outside
+    first_touch  TEXT,
+    ip           @bytes@,
+    user_agent_id @int@,
+    referrer     TEXT,
+    params       TEXT,                         -- JSON object of ref_id, source, creative, cost, language, sub1..10; NULL: none
+    config_version @int@ NOT NULL,
+    PRIMARY KEY (journal_id, seq)
+) @clustered@;
+
+-- What partners' servers said, word for word; `work` makes conversions of it.
+CREATE TABLE conversion_facts (
+    journal_id   @int@ NOT NULL,
+    seq          @int@ NOT NULL,
+    time_ms      @int@ NOT NULL,
+    received_ms  @int@ NOT NULL,
+    program_id   @int@ NOT NULL,
+    api_user_id  @int@ NOT NULL,
+    auth         @int@ NOT NULL,
+    status       @int@ NOT NULL,               -- enum tracker_conversion_status
+    amount_minor @int@,
+    currency     TEXT,
+    event_time_ms @int@ NOT NULL,
+    click_id     TEXT,
+    event        TEXT NOT NULL,
+    txid         TEXT,
+    ip           @bytes@,
+    params       TEXT,                         -- JSON object p1..p10
+    outcome      TEXT,                         -- NULL: not yet derived; 'converted', 'repeated', 'conflict', 'status_moved', 'unattributed', 'failed', 'parked'
+    conversion_id @int@,
+    tries        @int@ NOT NULL DEFAULT 0,
+    retry_us     @int@ NOT NULL DEFAULT 0,     -- parked until
+    PRIMARY KEY (journal_id, seq)
+) @clustered@;
+CREATE INDEX conversion_facts_open ON conversion_facts (retry_us) WHERE outcome IS NULL OR outcome = 'parked';
+
+-- ---------------------------------------------------------------- derived
+
+CREATE TABLE click_stats (
+    day          @int@ NOT NULL,               -- days since 1970, UTC
+    affiliate_id @int@ NOT NULL,
+    campaign_id  @int@ NOT NULL,
+    link_id      @int@ NOT NULL,
+    clicks       @int@ NOT NULL,               -- counted: neither bot, prefetch nor test
+    uniques      @int@ NOT NULL,
+    marked       @int@ NOT NULL,               -- recorded but not counted
+    PRIMARY KEY (day, affiliate_id, campaign_id, link_id)
+) @clustered@;
+
+CREATE TABLE conversions (
+    id           @id@,
+    program_id   @int@ NOT NULL REFERENCES programs (id),
+    event        TEXT NOT NULL,
+    txid         TEXT NOT NULL,                -- 'click:<id>' when none was given
+    status       TEXT NOT NULL CHECK (status IN ('pending', 'approved', 'rejected')),
+    amount_minor @int@,
+    currency     TEXT,
+    event_time_ms @int@ NOT NULL,
+    click_id     TEXT,
+    journal_id   @int@ NOT NULL,
+    seq          @int@ NOT NULL,
+    content_hash @bytes@ NOT NULL,             -- what a repetition must equal
+    created_us   @int@ NOT NULL,
+    UNIQUE (program_id, event, txid)
+) @strict@;
+
+CREATE TABLE conversion_conflicts (
+    id            @id@,
+    conversion_id @int@ NOT NULL REFERENCES conversions (id),
+    journal_id    @int@ NOT NULL,
+    seq           @int@ NOT NULL,
+    reason        TEXT NOT NULL,
+    at_us         @int@ NOT NULL
+) @strict@;
+
+-- Commission plans: effective-dated and recorded-at dated, append-only.  The narrowest scope wins:
+-- affiliate, group, program, global.
+CREATE TABLE plans (
+    id            @id@,
+    scope         TEXT NOT NULL CHECK (scope IN ('affiliate', 'group', 'program')),
+    scope_id      @int@ NOT NULL,
+    type          TEXT NOT NULL CHECK (type IN ('percentage', 'fixed', 'tiered', 'none')),  -- none: falls back to the wider scope again
+    rate_ppm      @int@,
+    amount_minor  @int@,
+    currency      TEXT,
+    tiers         TEXT,                        -- JSON [{"from":0,"rate_ppm":100000},...] by approved-or-pending conversions of the calendar month
+    hold_days     @int@ NOT NULL DEFAULT 0,
+    valid_from_us @int@ NOT NULL,
+    recorded_us   @int@ NOT NULL
+) @strict@;
+CREATE INDEX plans_scope ON plans (scope, scope_id, valid_from_us);
+
+CREATE TABLE referrals (
+    id            @id@,
+    program_id    @int@ NOT NULL REFERENCES programs (id),
+    affiliate_id  @int@ NOT NULL REFERENCES affiliates (id),
+    campaign_id   @int@ REFERENCES campaigns (id),
+    link_id       @int@ REFERENCES links (id),
+    conversion_id @int@ UNIQUE REFERENCES conversions (id),
+    event         TEXT NOT NULL,
+    status        TEXT NOT NULL CHECK (status IN ('pending', 'approved', 'rejected')),
+    click_id      TEXT,
+    lead_id       TEXT,
+    trader_id     TEXT,
+    amount_minor  @int@,
+    currency      TEXT,
+    tags          TEXT NOT NULL DEFAULT '[]',
+    notes         TEXT NOT NULL DEFAULT '',
+    why           TEXT NOT NULL,               -- JSON: the winning touch, its rule, every candidate that lost; or {"manual":reason}
+    created_us    @int@ NOT NULL,
+    updated_us    @int@ NOT NULL,
+    version       @int@ NOT NULL DEFAULT 1
+) @strict@;
+CREATE INDEX referrals_created ON referrals (created_us, id);
+CREATE INDEX referrals_affiliate ON referrals (affiliate_id, created_us, id);
+CREATE INDEX referrals_status ON referrals (status, created_us, id);
+
+CREATE TABLE payouts (
+    id            @id@,
+    program_id    @int@ NOT NULL REFERENCES programs (id),
+    affiliate_id  @int@ NOT NULL REFERENCES affiliates (id),
+    currency      TEXT NOT NULL,
+    amount_minor  @int@ NOT NULL CHECK (amount_minor > 0),
+    minimum_minor @int@ NOT NULL,              -- in force when it was made
+    status        TEXT NOT NULL CHECK (status IN ('draft', 'pending', 'paid', 'cancelled')),
+    method        TEXT NOT NULL,
+    reference     TEXT UNIQUE,                 -- the bank's or wallet's transaction id
+    paid_at_us    @int@,
+    notes         TEXT NOT NULL DEFAULT '',
+    reason        TEXT,                        -- of a cancellation
+    created_by    TEXT NOT NULL,
+    created_us    @int@ NOT NULL,
+    updated_us    @int@ NOT NULL,
+    version       @int@ NOT NULL DEFAULT 1,
+    CHECK ((status = 'paid') = (reference IS NOT NULL AND paid_at_us IS NOT NULL))
+) @strict@;
+CREATE INDEX payouts_created ON payouts (created_us, id);
+CREATE INDEX payouts_affiliate ON payouts (affiliate_id, created_us, id);
+CREATE INDEX payouts_status ON payouts (status, created_us, id);
+
+CREATE TABLE commissions (
+    id            @id@,
+    program_id    @int@ NOT NULL REFERENCES programs (id),
+    affiliate_id  @int@ NOT NULL REFERENCES affiliates (id),
+    referral_id   @int@ NOT NULL REFERENCES referrals (id),
+    conversion_id @int@ REFERENCES conversions (id),
+    component     TEXT NOT NULL DEFAULT 'base',
+    level         @int@ NOT NULL DEFAULT 0,
+    period        TEXT NOT NULL DEFAULT '',
+    kind          TEXT NOT NULL CHECK (kind IN ('commission', 'reversal')),
+    revision      @int@ NOT NULL DEFAULT 0,
+    amount_minor  @int@ NOT NULL,
+    currency      TEXT NOT NULL,
+    basis_minor   @int@,                       -- what a percentage was taken of
+    rate_ppm      @int@,
+    plan_id       @int@ REFERENCES plans (id),
+    status        TEXT NOT NULL CHECK (status IN ('pending', 'approved', 'in_payout', 'paid', 'rejected')),
+    payable_us    @int@,                       -- from approval and the plan's hold
+    reverses_id   @int@ REFERENCES commissions (id),
+    why           TEXT NOT NULL,               -- JSON: the precedence step and plan that won, those passed over, the arithmetic
+    notes         TEXT NOT NULL DEFAULT '',
+    created_us    @int@ NOT NULL,
+    updated_us    @int@ NOT NULL,
+    version       @int@ NOT NULL DEFAULT 1,
+    UNIQUE (conversion_id, affiliate_id, component, level, period, kind, revision)
+) @strict@;
+CREATE INDEX commissions_created ON commissions (created_us, id);
+CREATE INDEX commissions_affiliate ON commissions (affiliate_id, status, created_us, id);
+CREATE INDEX commissions_status ON commissions (status, created_us, id);
+CREATE INDEX commissions_referral ON commissions (referral_id);
+
+CREATE TABLE payout_items (
+    payout_id     @int@ NOT NULL REFERENCES payouts (id),
+    commission_id @int@ NOT NULL REFERENCES commissions (id),
+    amount_minor  @int@ NOT NULL,
+    live          @int@ NOT NULL CHECK (live IN (0, 1)),   -- 0 once its payout is cancelled
+    PRIMARY KEY (payout_id, commission_id)
+) @strict@;
+-- A commission is in at most one live payout, whatever the code does.
+CREATE UNIQUE INDEX payout_items_live ON payout_items (commission_id) WHERE live = 1;
+
+-- Every change of a money state: the legal path, with who and why.
+CREATE TABLE state_changes (
+    id          @id@,
+    object_type TEXT NOT NULL CHECK (object_type IN ('referral', 'commission', 'payout')),
+    object_id   @int@ NOT NULL,
+    from_state  TEXT,                          -- NULL: created
+    to_state    TEXT NOT NULL,
+    actor       TEXT NOT NULL,
+    reason      TEXT,
+    at_us       @int@ NOT NULL
+) @strict@;
+CREATE INDEX state_changes_object ON state_changes (object_type, object_id, id);
+
+-- ---------------------------------------------------------------- ledger: double entry, append-only
+
+CREATE TABLE ledger_accounts (
+    id            @id@,
+    program_id    @int@ NOT NULL REFERENCES programs (id),
+    affiliate_id  @int@ REFERENCES affiliates (id),          -- NULL: the program's own
+    name          TEXT NOT NULL CHECK (name IN ('pending', 'payable', 'in_transit', 'paid',
+                                                'commission_expense', 'rounding', 'adjustments', 'clearing', 'cash')),
+    currency      TEXT NOT NULL,
+    balance_minor @int@                                       -- cached for affiliates; NULL for program accounts
+) @strict@;
+CREATE UNIQUE INDEX ledger_accounts_affiliate ON ledger_accounts (affiliate_id, name, currency) WHERE affiliate_id IS NOT NULL;
+CREATE UNIQUE INDEX ledger_accounts_program ON ledger_accounts (program_id, name, currency) WHERE affiliate_id IS NULL;
+
+CREATE TABLE ledger_transactions (
+    id          @id@,
+    kind        TEXT NOT NULL,                 -- 'commission.accrue', 'commission.approve', 'payout.submit', ...
+    object_type TEXT NOT NULL,
+    object_id   @int@ NOT NULL,
+    at_us       @int@ NOT NULL,
+    number      @int@ UNIQUE,                  -- given by the sealer: gapless from 1
+    hash        @bytes@                        -- chain: previous hash, this transaction, its legs
+) @strict@;
+CREATE INDEX ledger_unsealed ON ledger_transactions (id) WHERE number IS NULL;
+CREATE INDEX ledger_object ON ledger_transactions (object_type, object_id);
+
+CREATE TABLE ledger_legs (
+    transaction_id @int@ NOT NULL REFERENCES ledger_transactions (id),
+    leg            @int@ NOT NULL,
+    account_id     @int@ NOT NULL REFERENCES ledger_accounts (id),
+    amount_minor   @int@ NOT NULL CHECK (amount_minor <> 0),  -- debit positive
+    currency       TEXT NOT NULL,
+    PRIMARY KEY (transaction_id, leg)
+) @strict@;
+CREATE INDEX ledger_legs_account ON ledger_legs (account_id);
