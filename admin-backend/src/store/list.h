@@ -1,0 +1,53 @@
+/*
+ * list.h - every list page of the product, described once per resource.
+ *
+ * A list is described by literals only: what it selects, its filters and its
+ * sorts, each on an index.  A request picks among them by name; its values are
+ * bound, never spelled into SQL.  Pages are cut by keyset: the cursor is the
+ * last row's sort value and id, opaque to clients.
+ */
+#ifndef AFFILIATED_STORE_LIST_H
+#define AFFILIATED_STORE_LIST_H
+
+#include "service/service.h"
+
+#define LIST_PAGE_DEFAULT 50
+#define LIST_PAGE_MAX     500
+#define LIST_FILTERS_MAX  16
+
+enum list_type { LIST_INT, LIST_TEXT, LIST_TEXT_SET /* "a,b,c" */, LIST_TIME /* RFC 3339 to _us */, LIST_SEARCH };
+
+struct list_filter {
+    const char    *name; /* the query parameter: "affiliate_id", "status", "from", "q" */
+    enum list_type type;
+    const char    *sql;  /* a condition with one `?` for the value: "r.created_us >= ?"; SET: "r.status = ?" is OR'ed per value;
+                          * SEARCH: lower-cased and escaped for  LIKE ? ESCAPE '!' */
+};
+struct list_sort {
+    const char    *name; /* "created_at": ascending; a leading '-' in the request turns it */
+    const char    *sql;  /* column, indexed together with the id */
+    enum list_type type; /* LIST_INT or LIST_TEXT */
+};
+struct list_spec {
+    const char *select;  /* "SELECT r.id AS id, ... FROM referrals r JOIN ..."; its columns feed view() */
+    const char *from;    /* the same FROM part alone, for the total */
+    const char *id;      /* "r.id" */
+    const struct list_filter *filters; /* ends with name NULL */
+    const struct list_sort   *sorts;   /* ends with name NULL; the first one, descending, is the default */
+    json_t    *(*view)(struct db_stmt *row); /* one object in the API's shape; new reference */
+};
+
+/* What a request asked for; strings borrowed.  HTTP fills it from the query, other callers by hand. */
+struct list_query {
+    int         page_size; /* 0: LIST_PAGE_DEFAULT */
+    const char *cursor;    /* NULL: the first page */
+    const char *sort;      /* NULL: the default */
+    int         count;
+    struct { const char *name, *value; } filters[LIST_FILTERS_MAX];
+};
+
+/* *page: {"data":[...],"next_cursor":string|null,"total":n,"total_exact":bool}. An unknown name or bad value is SERVICE_INVALID with its field. */
+enum service_result list_run(struct db *db, const struct list_spec *spec, const struct list_query *query,
+                             json_t **page, struct service_error *error);
+
+#endif
