@@ -28,6 +28,7 @@
 #define TRACKER_CODE_MAX          64  /* bytes of a link code: [A-Za-z0-9._~-] */
 #define TRACKER_NAME_MAX          128
 #define TRACKER_API_KEY_HASH_LEN  32  /* SHA-256 of the API key */
+#define TRACKER_COOKIE_DAYS_MAX   3650
 
 /* Persisted in snapshots and in SQL: append only. */
 enum tracker_state {
@@ -51,7 +52,11 @@ enum tracker_attribution_rule {
     TRACKER_ATTRIBUTION_FIRST = 2
 };
 
-/* Rows, as the builder takes them and the reader gives them back (strings borrowed). */
+/*
+ * Rows, as the builder takes them and the reader gives them back (strings
+ * borrowed).  Bounds beside those named below: ids are not 0; a link has a
+ * destination; an advertiser's API key has a program, an affiliate's an affiliate.
+ */
 struct tracker_program_row {
     uint32_t id;
     uint8_t  state;        /* tracker_state */

@@ -1,0 +1,188 @@
+/*
+ * tracker_snapshot.c - look-ups, on the path of every click.
+ *
+ * Files here have passed tracker_snapshot_open, so offsets, lengths and enums
+ * are trusted.  A look-up costs the slot, which shares its cache line with the
+ * next ones, and the record, where the key lies beside the fields.
+ */
+#include "tracker_snapshot_internal.h"
+
+bool
+tracker_snapshot_fits(const struct tracker_snapshot_file *base, const struct tracker_snapshot_file *delta)
+{
+    return !base->info.delta && delta->info.delta
+           && memcmp(base->info.hash, delta->info.base_hash, TRACKER_SNAPSHOT_HASH_LEN) == 0;
+}
+
+uint64_t
+tracker_snapshot_version(const struct tracker_snapshot *s)
+{
+    return s->delta != NULL ? s->delta->info.version : s->base->info.version;
+}
+
+/* The record of a key in one file, or NULL.  `rows` is a constant at every call: the switches fold away. */
+static inline const uint8_t *
+find_in(const struct tracker_snapshot_file *file, enum snapshot_rows rows, struct tracker_str key)
+{
+    struct snapshot_section section = snapshot_section(file->bytes, rows);
+
+    if (section.count == 0)
+        return NULL;
+
+    uint64_t       hash = snapshot_hash(rows, file->bytes + SNAPSHOT_SEED_AT, key);
+    const uint8_t *slot = file->bytes + section.offset
+                          + (size_t) snapshot_home(hash, section.homes) * SNAPSHOT_SLOT_LEN;
+    const uint8_t *last = slot + (size_t) section.max_probe * SNAPSHOT_SLOT_LEN;
+
+    for (; slot <= last; slot += SNAPSHOT_SLOT_LEN) {
+        uint32_t offset = snapshot_u32(slot + 4);
+        if (offset == 0)
+            return NULL;
+        if (snapshot_u32(slot) != (uint32_t) hash)
+            continue;
+        const uint8_t *record = file->bytes + (size_t) offset * 8;
+        if (tracker_str_eq(snapshot_record_key(rows, record), key))
+            return record;
+    }
+    return NULL;
+}
+
+static inline const uint8_t *
+find(const struct tracker_snapshot *s, enum snapshot_rows rows, struct tracker_str key)
+{
+    const uint8_t *record = NULL;
+
+    if (s->delta != NULL)
+        record = find_in(s->delta, rows, key);
+    if (record == NULL && s->base != NULL)
+        record = find_in(s->base, rows, key);
+    return record;
+}
+
+static inline const uint8_t *
+find_id(const struct tracker_snapshot *s, enum snapshot_rows rows, uint32_t id)
+{
+    uint32_t key = htole32(id);
+
+    return find(s, rows, (struct tracker_str){ (const char *) &key, sizeof(key) });
+}
+
+bool
+tracker_snapshot_link(const struct tracker_snapshot *s, struct tracker_str code, struct tracker_link_row *row)
+{
+    if (code.len == 0 || code.len > TRACKER_CODE_MAX)
+        return false;
+
+    const uint8_t *record = find(s, SNAPSHOT_LINKS, code);
+    if (record == NULL)
+        return false;
+    tracker_snapshot_read_link(record, row);
+    return true;
+}
+
+bool
+tracker_snapshot_campaign(const struct tracker_snapshot *s, uint32_t id, struct tracker_campaign_row *row)
+{
+    const uint8_t *record = find_id(s, SNAPSHOT_CAMPAIGNS, id);
+
+    if (record == NULL)
+        return false;
+    tracker_snapshot_read_campaign(record, row);
+    return true;
+}
+
+bool
+tracker_snapshot_program(const struct tracker_snapshot *s, uint32_t id, struct tracker_program_row *row)
+{
+    const uint8_t *record = find_id(s, SNAPSHOT_PROGRAMS, id);
+
+    if (record == NULL)
+        return false;
+    tracker_snapshot_read_program(record, row);
+    return true;
+}
+
+bool
+tracker_snapshot_affiliate(const struct tracker_snapshot *s, uint32_t id, struct tracker_affiliate_row *row)
+{
+    const uint8_t *record = find_id(s, SNAPSHOT_AFFILIATES, id);
+
+    if (record == NULL)
+        return false;
+    tracker_snapshot_read_affiliate(record, row);
+    return true;
+}
+
+bool
+tracker_snapshot_api_key(const struct tracker_snapshot *s, const uint8_t hash[TRACKER_API_KEY_HASH_LEN],
+                         struct tracker_api_key_row *row)
+{
+    struct tracker_str key = { (const char *) hash, TRACKER_API_KEY_HASH_LEN };
+    const uint8_t     *record = find(s, SNAPSHOT_API_KEYS, key);
+
+    if (record == NULL)
+        return false;
+    tracker_snapshot_read_api_key(record, row);
+    return true;
+}
+
+void
+tracker_snapshot_read_program(const uint8_t *record, struct tracker_program_row *row)
+{
+    const char *strings = (const char *) record + SNAPSHOT_PROGRAM_FIXED;
+
+    *row = (struct tracker_program_row){ .id = snapshot_u32(record),
+                                         .cookie_days = snapshot_u32(record + 4),
+                                         .state = record[8],
+                                         .attribution = record[9],
+                                         .currency = { (const char *) record + 12, 3 },
+                                         .fallback = { strings, snapshot_u16(record + 10) } };
+}
+
+void
+tracker_snapshot_read_campaign(const uint8_t *record, struct tracker_campaign_row *row)
+{
+    const char *strings = (const char *) record + SNAPSHOT_CAMPAIGN_FIXED;
+
+    *row = (struct tracker_campaign_row){ .id = snapshot_u32(record),
+                                          .program = snapshot_u32(record + 4),
+                                          .state = record[8],
+                                          .name = { strings, record[9] },
+                                          .fallback = { strings + record[9], snapshot_u16(record + 10) } };
+}
+
+void
+tracker_snapshot_read_affiliate(const uint8_t *record, struct tracker_affiliate_row *row)
+{
+    const char *strings = (const char *) record + SNAPSHOT_AFFILIATE_FIXED;
+
+    *row = (struct tracker_affiliate_row){ .id = snapshot_u32(record),
+                                           .state = record[4],
+                                           .name = { strings, record[5] } };
+}
+
+void
+tracker_snapshot_read_link(const uint8_t *record, struct tracker_link_row *row)
+{
+    const char *strings = (const char *) record + SNAPSHOT_LINK_FIXED;
+
+    *row = (struct tracker_link_row){ .id = snapshot_u32(record),
+                                      .campaign = snapshot_u32(record + 4),
+                                      .affiliate = snapshot_u32(record + 8),
+                                      .state = record[12],
+                                      .code = { strings, record[13] },
+                                      .destination = { strings + record[13], snapshot_u16(record + 14) } };
+}
+
+void
+tracker_snapshot_read_api_key(const uint8_t *record, struct tracker_api_key_row *row)
+{
+    memcpy(row->hash, record, TRACKER_API_KEY_HASH_LEN);
+    row->api_user = snapshot_u32(record + 32);
+    row->program = snapshot_u32(record + 36);
+    row->affiliate = snapshot_u32(record + 40);
+    row->scopes = snapshot_u32(record + 44);
+    row->expires_ms = snapshot_u64(record + 48);
+    row->state = record[56];
+    row->role = record[57];
+}

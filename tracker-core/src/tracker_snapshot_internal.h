@@ -1,0 +1,269 @@
+/*
+ * tracker_snapshot_internal.h - how a snapshot lies in the file; builder,
+ * checker and reader share it, nobody else includes it (but tests and fuzzers).
+ *
+ *   header, 256 bytes
+ *       0  magic "AFFSNAP1"         40  the base's hash, 16 (zero in a base)
+ *       8  u32 format               56  hash seed, 16
+ *      12  u8  kind                 72  zero
+ *      13  u8  key id               96  5 sections of 32 bytes:
+ *      14  u16 number of sections        0  u32 count      12  u32 zero
+ *      16  u64 version                   4  u32 homes      16  u64 offset
+ *      24  u64 created_ms                8  u32 max_probe  24  u64 length
+ *      32  u64 size of the file
+ *   sections, one after the other, each
+ *       homes + max_probe slots of {u32 fingerprint, u32 offset / 8}; all zero: empty
+ *       count records in the order of their slots, back to back, zero-padded to 8
+ *   MAC, 32
+ *
+ * A key's home is its hash's upper half scaled to `homes`, its fingerprint the
+ * lower half.  The builder places rows in the order of their hash, each in its
+ * home or the next free slot: so the bytes do not depend on the order in which
+ * rows came, no probe is longer than max_probe, and the table never wraps.
+ * Codes come from strangers, so theirs is a SipHash under a seed that follows
+ * from the key; ids come from the database alone and need no secret; an API
+ * key's SHA-256 is hash enough.
+ *
+ * Every byte is accounted for: what is not named above is zero and checked.
+ */
+#ifndef TRACKER_SNAPSHOT_INTERNAL_H
+#define TRACKER_SNAPSHOT_INTERNAL_H
+
+#include <endian.h>
+#include <sodium.h>
+
+#include "tracker_snapshot.h"
+
+#define SNAPSHOT_MAGIC       "AFFSNAP1"
+#define SNAPSHOT_FORMAT      1u
+#define SNAPSHOT_HEADER_LEN  256u
+#define SNAPSHOT_MAC_LEN     32u
+#define SNAPSHOT_SECTIONS_AT 96u
+#define SNAPSHOT_SECTION_LEN 32u
+#define SNAPSHOT_SLOT_LEN    8u
+#define SNAPSHOT_SIZE_MAX    ((uint64_t) UINT32_MAX * 8) /* what a slot's offset reaches: 32 GiB */
+
+enum {
+    SNAPSHOT_FORMAT_AT = 8,
+    SNAPSHOT_KIND_AT = 12,
+    SNAPSHOT_KEY_AT = 13,
+    SNAPSHOT_SECTION_COUNT_AT = 14,
+    SNAPSHOT_VERSION_AT = 16,
+    SNAPSHOT_CREATED_AT = 24,
+    SNAPSHOT_SIZE_AT = 32,
+    SNAPSHOT_BASE_HASH_AT = 40,
+    SNAPSHOT_SEED_AT = 56,
+    SNAPSHOT_UNUSED_AT = 72
+};
+
+enum snapshot_kind {
+    SNAPSHOT_BASE = 1,
+    SNAPSHOT_DELTA = 2
+};
+
+/* Persisted: the order of the section table. */
+enum snapshot_rows {
+    SNAPSHOT_PROGRAMS = 0,
+    SNAPSHOT_CAMPAIGNS = 1,
+    SNAPSHOT_AFFILIATES = 2,
+    SNAPSHOT_LINKS = 3,
+    SNAPSHOT_API_KEYS = 4
+};
+#define SNAPSHOT_SECTIONS 5
+
+struct snapshot_section {
+    uint32_t count;     /* rows */
+    uint32_t homes;     /* 0 when count is 0 */
+    uint32_t max_probe; /* no row is farther from its home */
+    uint64_t offset, len;
+};
+
+/*
+ * Records.  Fixed part, then the strings in the order of their lengths.
+ *
+ *   program    0 id  4 cookie_days  8 state  9 attribution  10 u16 fallback length  12 currency 3
+ *   campaign   0 id  4 program  8 state  9 u8 name length  10 u16 fallback length
+ *   affiliate  0 id  4 state  5 u8 name length
+ *   link       0 id  4 campaign  8 affiliate  12 state  13 u8 code length  14 u16 destination length
+ *   API key    0 hash 32  32 api_user  36 program  40 affiliate  44 scopes  48 u64 expires_ms
+ *             56 state  57 role
+ */
+#define SNAPSHOT_PROGRAM_FIXED   16u
+#define SNAPSHOT_CAMPAIGN_FIXED  12u
+#define SNAPSHOT_AFFILIATE_FIXED 6u
+#define SNAPSHOT_LINK_FIXED      16u
+#define SNAPSHOT_API_KEY_FIXED   64u
+
+static inline uint16_t
+snapshot_u16(const uint8_t *at)
+{
+    uint16_t v;
+    memcpy(&v, at, sizeof(v));
+    return le16toh(v);
+}
+
+static inline uint32_t
+snapshot_u32(const uint8_t *at)
+{
+    uint32_t v;
+    memcpy(&v, at, sizeof(v));
+    return le32toh(v);
+}
+
+static inline uint64_t
+snapshot_u64(const uint8_t *at)
+{
+    uint64_t v;
+    memcpy(&v, at, sizeof(v));
+    return le64toh(v);
+}
+
+static inline void
+snapshot_put_u16(uint8_t *at, uint16_t v)
+{
+    v = htole16(v);
+    memcpy(at, &v, sizeof(v));
+}
+
+static inline void
+snapshot_put_u32(uint8_t *at, uint32_t v)
+{
+    v = htole32(v);
+    memcpy(at, &v, sizeof(v));
+}
+
+static inline void
+snapshot_put_u64(uint8_t *at, uint64_t v)
+{
+    v = htole64(v);
+    memcpy(at, &v, sizeof(v));
+}
+
+static inline struct snapshot_section
+snapshot_section(const uint8_t *bytes, enum snapshot_rows rows)
+{
+    const uint8_t *at = bytes + SNAPSHOT_SECTIONS_AT + rows * SNAPSHOT_SECTION_LEN;
+
+    return (struct snapshot_section){ .count = snapshot_u32(at),
+                                      .homes = snapshot_u32(at + 4),
+                                      .max_probe = snapshot_u32(at + 8),
+                                      .offset = snapshot_u64(at + 16),
+                                      .len = snapshot_u64(at + 24) };
+}
+
+static inline size_t
+snapshot_padded(size_t len)
+{
+    return (len + 7) & ~(size_t) 7;
+}
+
+/* Bytes before a record's strings. */
+static inline size_t
+snapshot_record_fixed(enum snapshot_rows rows)
+{
+    switch (rows) {
+    case SNAPSHOT_PROGRAMS:
+        return SNAPSHOT_PROGRAM_FIXED;
+    case SNAPSHOT_CAMPAIGNS:
+        return SNAPSHOT_CAMPAIGN_FIXED;
+    case SNAPSHOT_AFFILIATES:
+        return SNAPSHOT_AFFILIATE_FIXED;
+    case SNAPSHOT_LINKS:
+        return SNAPSHOT_LINK_FIXED;
+    case SNAPSHOT_API_KEYS:
+        return SNAPSHOT_API_KEY_FIXED;
+    }
+    return 0;
+}
+
+/* Bytes of a record without its padding; needs only the fixed part. */
+static inline size_t
+snapshot_record_len(enum snapshot_rows rows, const uint8_t *record)
+{
+    switch (rows) {
+    case SNAPSHOT_PROGRAMS:
+        return SNAPSHOT_PROGRAM_FIXED + snapshot_u16(record + 10);
+    case SNAPSHOT_CAMPAIGNS:
+        return SNAPSHOT_CAMPAIGN_FIXED + record[9] + snapshot_u16(record + 10);
+    case SNAPSHOT_AFFILIATES:
+        return SNAPSHOT_AFFILIATE_FIXED + record[5];
+    case SNAPSHOT_LINKS:
+        return SNAPSHOT_LINK_FIXED + record[13] + snapshot_u16(record + 14);
+    case SNAPSHOT_API_KEYS:
+        return SNAPSHOT_API_KEY_FIXED;
+    }
+    return 0;
+}
+
+/* What a row is looked up by. */
+static inline struct tracker_str
+snapshot_record_key(enum snapshot_rows rows, const uint8_t *record)
+{
+    switch (rows) {
+    case SNAPSHOT_PROGRAMS:
+    case SNAPSHOT_CAMPAIGNS:
+    case SNAPSHOT_AFFILIATES:
+        return (struct tracker_str){ (const char *) record, 4 };
+    case SNAPSHOT_LINKS:
+        return (struct tracker_str){ (const char *) record + SNAPSHOT_LINK_FIXED, record[13] };
+    case SNAPSHOT_API_KEYS:
+        return (struct tracker_str){ (const char *) record, TRACKER_API_KEY_HASH_LEN };
+    }
+    return TRACKER_STR_NONE;
+}
+
+/* A finalizer that mixes every bit of the id into every bit (splitmix64); it is one-to-one. */
+static inline uint64_t
+snapshot_hash_id(uint32_t id)
+{
+    uint64_t z = id + UINT64_C(0x9e3779b97f4a7c15);
+
+    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+    return z ^ z >> 31;
+}
+
+static inline uint64_t
+snapshot_hash(enum snapshot_rows rows, const uint8_t *seed, struct tracker_str key)
+{
+    uint8_t out[crypto_shorthash_BYTES];
+
+    switch (rows) {
+    case SNAPSHOT_PROGRAMS:
+    case SNAPSHOT_CAMPAIGNS:
+    case SNAPSHOT_AFFILIATES:
+        return snapshot_hash_id(snapshot_u32((const uint8_t *) key.data));
+    case SNAPSHOT_LINKS:
+        crypto_shorthash(out, (const uint8_t *) key.data, key.len, seed);
+        return snapshot_u64(out);
+    case SNAPSHOT_API_KEYS:
+        return snapshot_u64((const uint8_t *) key.data);
+    }
+    return 0;
+}
+
+static inline uint32_t
+snapshot_home(uint64_t hash, uint32_t homes)
+{
+    return (uint32_t) ((hash >> 32) * homes >> 32);
+}
+
+/* Record to row; the record is one that the checker accepted, or is just checking. */
+void tracker_snapshot_read_program(const uint8_t *record, struct tracker_program_row *row);
+void tracker_snapshot_read_campaign(const uint8_t *record, struct tracker_campaign_row *row);
+void tracker_snapshot_read_affiliate(const uint8_t *record, struct tracker_affiliate_row *row);
+void tracker_snapshot_read_link(const uint8_t *record, struct tracker_link_row *row);
+void tracker_snapshot_read_api_key(const uint8_t *record, struct tracker_api_key_row *row);
+
+/* The bounds of a row: what the builder refuses to write, the checker refuses to read. */
+bool tracker_snapshot_program_valid(const struct tracker_program_row *row);
+bool tracker_snapshot_campaign_valid(const struct tracker_campaign_row *row);
+bool tracker_snapshot_affiliate_valid(const struct tracker_affiliate_row *row);
+bool tracker_snapshot_link_valid(const struct tracker_link_row *row);
+bool tracker_snapshot_api_key_valid(const struct tracker_api_key_row *row);
+
+/* MAC over `len` bytes; the caller has checked tracker_keys_has(keys, key). */
+void tracker_snapshot_mac(const struct tracker_keys *keys, unsigned key, const uint8_t *bytes, size_t len,
+                          uint8_t mac[SNAPSHOT_MAC_LEN]);
+
+#endif
