@@ -47,7 +47,7 @@ tracker_keys_has(const struct tracker_keys *keys, unsigned id)
 }
 
 /*
- * BLAKE2b-256 keyed with master[id] over label and context: the key of one
+ * BLAKE2b-256 keyed with master[id] over label (with its NUL) and context: the key of one
  * use.  The caller has checked tracker_keys_has(keys, id).
  */
 void tracker_keys_derive(const struct tracker_keys *keys, unsigned id, const char *label,

@@ -1,0 +1,422 @@
+/*
+ * tracker_event.c - events to payload bytes and back, driven by one table a type.
+ *
+ * A table's index is the field's tag: persisted, append only.  Encoding is on
+ * the click path; it writes fields in tag order, so equal events are equal
+ * bytes.  What encode writes, decode accepts: both ask the same checks.
+ */
+#include "tracker_event.h"
+
+enum field_kind {
+    FIELD_NONE = 0, /* a tag that was never given out */
+    FIELD_UINT,     /* of `width` bytes in the struct */
+    FIELD_TEXT,     /* cut at TRACKER_FIELD_MAX */
+    FIELD_IP,       /* 4 or 16 bytes */
+    FIELD_CLICK_ID, /* TRACKER_CLICK_ID_LEN bytes */
+    FIELD_NAME,     /* [a-z0-9_]{1,32} */
+    FIELD_MONEY     /* struct tracker_conversion's amount, present when has_amount */
+};
+
+struct field {
+    uint8_t  kind;  /* enum field_kind */
+    uint8_t  width; /* FIELD_UINT only: 1, 4 or 8 */
+    uint16_t offset;
+};
+
+struct schema {
+    const struct field *fields;
+    unsigned            count;
+};
+
+#define UINT(type, member) { FIELD_UINT, sizeof(((type *) 0)->member), offsetof(type, member) }
+#define STRING(kind, type, member) { kind, 0, offsetof(type, member) }
+#define SCHEMA(table) { table, sizeof(table) / sizeof((table)[0]) }
+
+#define CLICK_UINT(member) UINT(struct tracker_click, member)
+#define CLICK_TEXT(member) STRING(FIELD_TEXT, struct tracker_click, member)
+
+static const struct field click_fields[] = {
+    [1] = CLICK_UINT(program),
+    [2] = CLICK_UINT(campaign),
+    [3] = CLICK_UINT(link),
+    [4] = CLICK_UINT(affiliate),
+    [5] = CLICK_UINT(flags),
+    [6] = CLICK_UINT(key),
+    [7] = CLICK_UINT(config_version),
+    [8] = CLICK_UINT(previous_time_ms),
+    [9] = STRING(FIELD_CLICK_ID, struct tracker_click, first_touch),
+    [10] = STRING(FIELD_IP, struct tracker_click, ip),
+    [11] = CLICK_TEXT(user_agent),
+    [12] = CLICK_TEXT(referrer),
+    [13] = CLICK_TEXT(language),
+    [14] = CLICK_TEXT(ref_id),
+    [15] = CLICK_TEXT(source),
+    [16] = CLICK_TEXT(creative),
+    [17] = CLICK_TEXT(cost),
+    [20] = CLICK_TEXT(sub[0]),
+    [21] = CLICK_TEXT(sub[1]),
+    [22] = CLICK_TEXT(sub[2]),
+    [23] = CLICK_TEXT(sub[3]),
+    [24] = CLICK_TEXT(sub[4]),
+    [25] = CLICK_TEXT(sub[5]),
+    [26] = CLICK_TEXT(sub[6]),
+    [27] = CLICK_TEXT(sub[7]),
+    [28] = CLICK_TEXT(sub[8]),
+    [29] = CLICK_TEXT(sub[9]),
+};
+
+#define CONVERSION_UINT(member) UINT(struct tracker_conversion, member)
+#define CONVERSION_TEXT(member) STRING(FIELD_TEXT, struct tracker_conversion, member)
+
+static const struct field conversion_fields[] = {
+    [1] = CONVERSION_UINT(program),
+    [2] = CONVERSION_UINT(api_user),
+    [3] = CONVERSION_UINT(auth),
+    [4] = CONVERSION_UINT(status),
+    [5] = { FIELD_MONEY, 0, 0 },
+    [6] = CONVERSION_UINT(event_time_ms),
+    [7] = STRING(FIELD_CLICK_ID, struct tracker_conversion, click_id),
+    [8] = STRING(FIELD_NAME, struct tracker_conversion, event),
+    [9] = CONVERSION_TEXT(txid),
+    [10] = STRING(FIELD_IP, struct tracker_conversion, ip),
+    [20] = CONVERSION_TEXT(p[0]),
+    [21] = CONVERSION_TEXT(p[1]),
+    [22] = CONVERSION_TEXT(p[2]),
+    [23] = CONVERSION_TEXT(p[3]),
+    [24] = CONVERSION_TEXT(p[4]),
+    [25] = CONVERSION_TEXT(p[5]),
+    [26] = CONVERSION_TEXT(p[6]),
+    [27] = CONVERSION_TEXT(p[7]),
+    [28] = CONVERSION_TEXT(p[8]),
+    [29] = CONVERSION_TEXT(p[9]),
+};
+
+static const struct schema click_schema = SCHEMA(click_fields);
+static const struct schema conversion_schema = SCHEMA(conversion_fields);
+
+_Static_assert(TRACKER_SUBS == 10 && TRACKER_CONVERSION_PS == 10, "the tables list them one by one");
+_Static_assert(TRACKER_EVENT_MAX >= 31 * (TRACKER_FIELD_MAX + 3), "all fields at their longest fit");
+_Static_assert(TRACKER_FIELD_MAX < 1 << 14, "field_put writes lengths of at most two bytes");
+
+#define EVENT_NAME_MAX 32u
+#define MONEY_CODE_LEN 3u
+#define LENGTH_BYTES_MAX 3 /* of a varint we accept: up to 2^21 - 1, past any payload */
+
+/* Where an encoder stands; at == NULL: it did not fit. */
+struct output {
+    uint8_t *at, *end;
+};
+
+static size_t fields_encode(const struct schema *schema, const void *object, uint8_t *out, size_t cap);
+static bool fields_decode(const struct schema *schema, const uint8_t *payload, size_t len, void *object);
+static void field_put(struct output *o, unsigned tag, const void *bytes, size_t len);
+static bool field_store(const struct field *field, struct tracker_str bytes, void *object);
+static bool string_valid(enum field_kind kind, struct tracker_str s);
+static void money_put(struct output *o, unsigned tag, const struct tracker_conversion *conversion);
+static bool money_store(struct tracker_str bytes, struct tracker_conversion *conversion);
+static bool length_take(const uint8_t **at, const uint8_t *end, size_t *len);
+static uint64_t uint_load(const void *at, unsigned width);
+static void uint_store(void *at, unsigned width, uint64_t value);
+static size_t uint_bytes(uint64_t value, uint8_t bytes[8]);
+static bool uint_from_bytes(struct tracker_str bytes, unsigned width, uint64_t *value);
+
+size_t
+tracker_click_encode(const struct tracker_click *click, uint8_t *out, size_t cap)
+{
+    return fields_encode(&click_schema, click, out, cap);
+}
+
+size_t
+tracker_conversion_encode(const struct tracker_conversion *conversion, uint8_t *out, size_t cap)
+{
+    return fields_encode(&conversion_schema, conversion, out, cap);
+}
+
+bool
+tracker_click_decode(const uint8_t *payload, size_t len, struct tracker_click *out)
+{
+    memset(out, 0, sizeof(*out));
+    if (fields_decode(&click_schema, payload, len, out))
+        return true;
+    memset(out, 0, sizeof(*out));
+    return false;
+}
+
+bool
+tracker_conversion_decode(const uint8_t *payload, size_t len, struct tracker_conversion *out)
+{
+    memset(out, 0, sizeof(*out));
+    if (fields_decode(&conversion_schema, payload, len, out))
+        return true;
+    memset(out, 0, sizeof(*out));
+    return false;
+}
+
+/* 0 also for a string that decode would refuse: a caller's mistake, caught before it is persisted. */
+static size_t
+fields_encode(const struct schema *schema, const void *object, uint8_t *out, size_t cap)
+{
+    struct output o = { out, out + (cap < TRACKER_EVENT_MAX ? cap : TRACKER_EVENT_MAX) };
+
+    for (unsigned tag = 1; tag < schema->count && o.at != NULL; tag++) {
+        const struct field *field = &schema->fields[tag];
+        const void         *member = (const char *) object + field->offset;
+        struct tracker_str  string;
+        uint8_t             bytes[8];
+        uint64_t            number;
+
+        switch ((enum field_kind) field->kind) {
+        case FIELD_NONE:
+            break;
+        case FIELD_UINT:
+            number = uint_load(member, field->width);
+            if (number != 0)
+                field_put(&o, tag, bytes, uint_bytes(number, bytes));
+            break;
+        case FIELD_TEXT:
+        case FIELD_IP:
+        case FIELD_CLICK_ID:
+        case FIELD_NAME:
+            memcpy(&string, member, sizeof(string));
+            if (string.len == 0)
+                break;
+            if (field->kind == FIELD_TEXT && string.len > TRACKER_FIELD_MAX)
+                string.len = TRACKER_FIELD_MAX;
+            if (!string_valid(field->kind, string))
+                return 0;
+            field_put(&o, tag, string.data, string.len);
+            break;
+        case FIELD_MONEY:
+            money_put(&o, tag, object);
+            break;
+        }
+    }
+    return o.at != NULL ? (size_t) (o.at - out) : 0;
+}
+
+static bool
+fields_decode(const struct schema *schema, const uint8_t *payload, size_t len, void *object)
+{
+    const uint8_t *at = payload, *end = payload + len;
+    uint64_t       seen[4] = { 0 };
+
+    if (len > TRACKER_EVENT_MAX)
+        return false;
+    while (at < end) {
+        unsigned tag = *at++;
+        uint64_t bit = UINT64_C(1) << (tag & 63);
+        size_t   field_len;
+        struct tracker_str bytes;
+
+        /* Tag 0 is never written, so that a run of zeros is damage and not a list of empty fields. */
+        if (tag == 0 || (seen[tag >> 6] & bit) != 0 || !length_take(&at, end, &field_len))
+            return false;
+        seen[tag >> 6] |= bit;
+        bytes = (struct tracker_str){ (const char *) at, field_len };
+        if (tag < schema->count && !field_store(&schema->fields[tag], bytes, object))
+            return false;
+        at += field_len;
+    }
+    return true;
+}
+
+/* Appends tag, length and bytes, or marks the output as full. */
+static void
+field_put(struct output *o, unsigned tag, const void *bytes, size_t len)
+{
+    size_t header = len < 128 ? 2 : 3;
+
+    if (o->at == NULL || (size_t) (o->end - o->at) < header + len) {
+        o->at = NULL;
+        return;
+    }
+    o->at[0] = (uint8_t) tag;
+    if (len < 128) {
+        o->at[1] = (uint8_t) len;
+    } else {
+        o->at[1] = (uint8_t) (len | 0x80);
+        o->at[2] = (uint8_t) (len >> 7);
+    }
+    memcpy(o->at + header, bytes, len);
+    o->at += header + len;
+}
+
+/* False: the bytes are nothing this field may hold. */
+static bool
+field_store(const struct field *field, struct tracker_str bytes, void *object)
+{
+    void    *member = (char *) object + field->offset;
+    uint64_t number;
+
+    switch ((enum field_kind) field->kind) {
+    case FIELD_NONE:
+        return true;
+    case FIELD_UINT:
+        if (!uint_from_bytes(bytes, field->width, &number))
+            return false;
+        uint_store(member, field->width, number);
+        return true;
+    case FIELD_TEXT:
+    case FIELD_IP:
+    case FIELD_CLICK_ID:
+    case FIELD_NAME:
+        if (bytes.len == 0)
+            return true;
+        if (!string_valid(field->kind, bytes))
+            return false;
+        memcpy(member, &bytes, sizeof(bytes));
+        return true;
+    case FIELD_MONEY:
+        return money_store(bytes, object);
+    }
+    return false;
+}
+
+/* s is not empty. */
+static bool
+string_valid(enum field_kind kind, struct tracker_str s)
+{
+    switch (kind) {
+    case FIELD_TEXT:
+        return s.len <= TRACKER_FIELD_MAX;
+    case FIELD_IP:
+        return s.len == 4 || s.len == 16;
+    case FIELD_CLICK_ID:
+        return s.len == TRACKER_CLICK_ID_LEN;
+    case FIELD_NAME:
+        for (size_t i = 0; i < s.len; i++) {
+            char c = s.data[i];
+
+            if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_')
+                return false;
+        }
+        return s.len <= EVENT_NAME_MAX;
+    case FIELD_NONE:
+    case FIELD_UINT:
+    case FIELD_MONEY:
+        break;
+    }
+    return false;
+}
+
+/* Three letters, then the minor units zigzag-coded.  Whether ISO 4217 knows them is not judged here. */
+static void
+money_put(struct output *o, unsigned tag, const struct tracker_conversion *conversion)
+{
+    int64_t  minor = conversion->amount.minor;
+    uint64_t zigzag = (uint64_t) minor << 1 ^ (minor < 0 ? UINT64_MAX : 0);
+    uint8_t  bytes[MONEY_CODE_LEN + 8];
+    struct tracker_conversion check;
+    size_t   len;
+
+    if (!conversion->has_amount)
+        return;
+    memcpy(bytes, conversion->amount.currency, MONEY_CODE_LEN);
+    len = MONEY_CODE_LEN + uint_bytes(zigzag, bytes + MONEY_CODE_LEN);
+    if (!money_store((struct tracker_str){ (const char *) bytes, len }, &check))
+        o->at = NULL;
+    field_put(o, tag, bytes, len);
+}
+
+static bool
+money_store(struct tracker_str bytes, struct tracker_conversion *conversion)
+{
+    struct tracker_str number;
+    uint64_t zigzag = 0;
+    int64_t  minor;
+
+    if (bytes.len < MONEY_CODE_LEN)
+        return false;
+    for (size_t i = 0; i < MONEY_CODE_LEN; i++)
+        if (bytes.data[i] < 'A' || bytes.data[i] > 'Z')
+            return false;
+    number = (struct tracker_str){ bytes.data + MONEY_CODE_LEN, bytes.len - MONEY_CODE_LEN };
+    if (number.len > 0 && !uint_from_bytes(number, 8, &zigzag))
+        return false;
+    minor = (int64_t) (zigzag >> 1 ^ (UINT64_C(0) - (zigzag & 1)));
+    if (minor > TRACKER_MINOR_MAX || minor < -TRACKER_MINOR_MAX)
+        return false;
+
+    conversion->has_amount = 1;
+    conversion->amount.minor = minor;
+    memcpy(conversion->amount.currency, bytes.data, MONEY_CODE_LEN);
+    conversion->amount.currency[MONEY_CODE_LEN] = '\0';
+    return true;
+}
+
+/* A varint, in its shortest form, of no more than what is left behind it. */
+static bool
+length_take(const uint8_t **at, const uint8_t *end, size_t *len)
+{
+    size_t value = 0;
+
+    for (int i = 0; i < LENGTH_BYTES_MAX && *at < end; i++) {
+        uint8_t byte = *(*at)++;
+
+        value |= (size_t) (byte & 0x7f) << 7 * i;
+        if ((byte & 0x80) == 0) {
+            *len = value;
+            return (i == 0 || byte != 0) && value <= (size_t) (end - *at);
+        }
+    }
+    return false;
+}
+
+static uint64_t
+uint_load(const void *at, unsigned width)
+{
+    uint32_t narrow;
+    uint64_t wide;
+
+    switch (width) {
+    case 1:
+        return *(const uint8_t *) at;
+    case 4:
+        memcpy(&narrow, at, sizeof(narrow));
+        return narrow;
+    default: /* 8 */
+        memcpy(&wide, at, sizeof(wide));
+        return wide;
+    }
+}
+
+/* value fits width: uint_from_bytes has seen to it. */
+static void
+uint_store(void *at, unsigned width, uint64_t value)
+{
+    uint32_t narrow = (uint32_t) value;
+
+    switch (width) {
+    case 1:
+        *(uint8_t *) at = (uint8_t) value;
+        break;
+    case 4:
+        memcpy(at, &narrow, sizeof(narrow));
+        break;
+    default: /* 8 */
+        memcpy(at, &value, sizeof(value));
+    }
+}
+
+/* Little-endian without leading zeros: no byte at all for 0. */
+static size_t
+uint_bytes(uint64_t value, uint8_t bytes[8])
+{
+    size_t len = 0;
+
+    for (; value != 0; value >>= 8)
+        bytes[len++] = (uint8_t) value;
+    return len;
+}
+
+/* False: empty, wider than the field, or not minimal. */
+static bool
+uint_from_bytes(struct tracker_str bytes, unsigned width, uint64_t *value)
+{
+    if (bytes.len == 0 || bytes.len > width || bytes.data[bytes.len - 1] == '\0')
+        return false;
+    *value = 0;
+    for (size_t i = bytes.len; i > 0; i--)
+        *value = *value << 8 | (uint8_t) bytes.data[i - 1];
+    return true;
+}
