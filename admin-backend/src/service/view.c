@@ -1,4 +1,3 @@
-#define _GNU_SOURCE
 #include "service/view.h"
 
 #include <inttypes.h>
