@@ -54,7 +54,10 @@ enum tracker_record_verdict {
     TRACKER_RECORD_BAD    /* the CRC does not match */
 };
 
-/* Reads the record at `at`; any bytes are safe.  *out is filled on OK and on BAD. */
+/*
+ * Reads the record at `at`; any bytes at any alignment are safe.  *out is filled on OK and on BAD.
+ * Fewer than TRACKER_RECORD_HEADER bytes are SHORT.
+ */
 enum tracker_record_verdict
 tracker_record_read(const uint8_t *at, size_t avail, uint32_t salt, uint64_t sequence,
                     struct tracker_record *out);
@@ -65,7 +68,10 @@ uint32_t tracker_crc32c(uint32_t crc, const void *data, size_t len);
 /*
  * The running hash: over the CRCs of all records before a position.  It tells
  * two machines that share a journal id (a clone) apart; it is no defence
- * against forgers, the seal of the pack is.  After a gap both sides restart it from id and position.
+ * against forgers, the seal of the pack is.  It starts at tracker_chain_start(id, 1)
+ * and is never restarted: behind a gap it is unknown, written 0, and not
+ * compared until a segment's header names it again.  So whoever knows it,
+ * knows the writer's own, however often either side went back.
  */
 uint64_t tracker_chain_start(const struct tracker_journal_id *id, uint64_t sequence);
 
