@@ -34,6 +34,9 @@ struct db_stmt; /* a prepared statement, cached by its connection; valid until d
 
 /* sqlite:/absolute/path (postgresql://... comes with its driver). On failure NULL and *error malloc'ed. */
 struct db_pool *db_pool_open(const char *url, unsigned readers, char **error);
+/* The same without a writer, for a database that another process writes: db_write fails. */
+struct db_pool *db_pool_open_readers(const char *url, unsigned readers, char **error);
+/* Nobody may be inside or waiting. */
 void            db_pool_close(struct db_pool *pool);
 
 /* Who goes first when several wait for the one writer. */
@@ -45,7 +48,12 @@ enum db_priority {
 
 typedef enum db_result (*db_work)(struct db *db, void *ctx);
 
-/* BEGIN IMMEDIATE / SERIALIZABLE, fn, COMMIT when it gives DB_OK, else ROLLBACK. */
+/*
+ * BEGIN IMMEDIATE / SERIALIZABLE, fn, COMMIT when it gives DB_OK, else ROLLBACK.
+ * A statement that failed has failed its transaction, as PostgreSQL has it: every later one
+ * gives the same error, and db_write gives it too when fn said DB_OK.  Where a conflict is no
+ * failure, say ON CONFLICT.
+ */
 enum db_result db_write(struct db_pool *pool, enum db_priority priority, db_work fn, void *ctx);
 /* A read-only transaction: one consistent state. */
 enum db_result db_read(struct db_pool *pool, db_work fn, void *ctx);
@@ -77,7 +85,10 @@ enum db_result db_query(struct db *db, struct db_stmt **stmt, const char *sql, c
 /* Rows changed by the last statement of this connection. */
 int64_t db_changes(struct db *db);
 
-/* Many rows fast: prepared INSERT on SQLite, COPY on PostgreSQL. columns: "a, b, c". */
+/*
+ * Many rows fast: prepared INSERT on SQLite, COPY on PostgreSQL. columns: "a, b, c", literals.
+ * Between begin and end nothing else runs on this connection (that aborts: a bug).
+ */
 struct db_bulk;
 struct db_bulk *db_bulk_begin(struct db *db, const char *table, const char *columns, int count);
 void            db_bulk_int(struct db_bulk *bulk, int64_t value);
@@ -88,5 +99,7 @@ enum db_result  db_bulk_end(struct db_bulk *bulk);
 
 /* The connection's last error, for logs only: never for a client. */
 const char *db_message(struct db *db);
+/* This thread's last error of any connection: for who has only the result of db_write or db_read. */
+const char *db_last_message(void);
 
 #endif
