@@ -35,10 +35,10 @@ find_in(const struct tracker_snapshot_file *file, enum snapshot_rows rows, struc
     const uint8_t *last = slot + (size_t) section.max_probe * SNAPSHOT_SLOT_LEN;
 
     for (; slot <= last; slot += SNAPSHOT_SLOT_LEN) {
-        uint32_t offset = snapshot_u32(slot + 4);
+        uint32_t offset = tracker_get32(slot + 4);
         if (offset == 0)
             return NULL;
-        if (snapshot_u32(slot) != (uint32_t) hash)
+        if (tracker_get32(slot) != (uint32_t) hash)
             continue;
         const uint8_t *record = file->bytes + (size_t) offset * 8;
         if (tracker_str_eq(snapshot_record_key(rows, record), key))
@@ -131,12 +131,12 @@ tracker_snapshot_read_program(const uint8_t *record, struct tracker_program_row 
 {
     const char *strings = (const char *) record + SNAPSHOT_PROGRAM_FIXED;
 
-    *row = (struct tracker_program_row){ .id = snapshot_u32(record),
-                                         .cookie_days = snapshot_u32(record + 4),
+    *row = (struct tracker_program_row){ .id = tracker_get32(record),
+                                         .cookie_days = tracker_get32(record + 4),
                                          .state = record[8],
                                          .attribution = record[9],
                                          .currency = { (const char *) record + 12, 3 },
-                                         .fallback = { strings, snapshot_u16(record + 10) } };
+                                         .fallback = { strings, tracker_get16(record + 10) } };
 }
 
 void
@@ -144,11 +144,11 @@ tracker_snapshot_read_campaign(const uint8_t *record, struct tracker_campaign_ro
 {
     const char *strings = (const char *) record + SNAPSHOT_CAMPAIGN_FIXED;
 
-    *row = (struct tracker_campaign_row){ .id = snapshot_u32(record),
-                                          .program = snapshot_u32(record + 4),
+    *row = (struct tracker_campaign_row){ .id = tracker_get32(record),
+                                          .program = tracker_get32(record + 4),
                                           .state = record[8],
                                           .name = { strings, record[9] },
-                                          .fallback = { strings + record[9], snapshot_u16(record + 10) } };
+                                          .fallback = { strings + record[9], tracker_get16(record + 10) } };
 }
 
 void
@@ -156,7 +156,7 @@ tracker_snapshot_read_affiliate(const uint8_t *record, struct tracker_affiliate_
 {
     const char *strings = (const char *) record + SNAPSHOT_AFFILIATE_FIXED;
 
-    *row = (struct tracker_affiliate_row){ .id = snapshot_u32(record),
+    *row = (struct tracker_affiliate_row){ .id = tracker_get32(record),
                                            .state = record[4],
                                            .name = { strings, record[5] } };
 }
@@ -166,23 +166,23 @@ tracker_snapshot_read_link(const uint8_t *record, struct tracker_link_row *row)
 {
     const char *strings = (const char *) record + SNAPSHOT_LINK_FIXED;
 
-    *row = (struct tracker_link_row){ .id = snapshot_u32(record),
-                                      .campaign = snapshot_u32(record + 4),
-                                      .affiliate = snapshot_u32(record + 8),
+    *row = (struct tracker_link_row){ .id = tracker_get32(record),
+                                      .campaign = tracker_get32(record + 4),
+                                      .affiliate = tracker_get32(record + 8),
                                       .state = record[12],
                                       .code = { strings, record[13] },
-                                      .destination = { strings + record[13], snapshot_u16(record + 14) } };
+                                      .destination = { strings + record[13], tracker_get16(record + 14) } };
 }
 
 void
 tracker_snapshot_read_api_key(const uint8_t *record, struct tracker_api_key_row *row)
 {
     memcpy(row->hash, record, TRACKER_API_KEY_HASH_LEN);
-    row->api_user = snapshot_u32(record + 32);
-    row->program = snapshot_u32(record + 36);
-    row->affiliate = snapshot_u32(record + 40);
-    row->scopes = snapshot_u32(record + 44);
-    row->expires_ms = snapshot_u64(record + 48);
+    row->api_user = tracker_get32(record + 32);
+    row->program = tracker_get32(record + 36);
+    row->affiliate = tracker_get32(record + 40);
+    row->scopes = tracker_get32(record + 44);
+    row->expires_ms = tracker_get64(record + 48);
     row->state = record[56];
     row->role = record[57];
 }

@@ -88,11 +88,11 @@ tracker_snapshot_add_program(struct tracker_snapshot_builder *b, const struct tr
     uint8_t *record = row_room(&b->rows[SNAPSHOT_PROGRAMS], SNAPSHOT_PROGRAM_FIXED + row->fallback.len);
     if (record == NULL)
         return -ENOMEM;
-    snapshot_put_u32(record, row->id);
-    snapshot_put_u32(record + 4, row->cookie_days);
+    tracker_put32(record, row->id);
+    tracker_put32(record + 4, row->cookie_days);
     record[8] = row->state;
     record[9] = row->attribution;
-    snapshot_put_u16(record + 10, (uint16_t) row->fallback.len);
+    tracker_put16(record + 10, (uint16_t) row->fallback.len);
     put_str(record + 12, row->currency);
     put_str(record + SNAPSHOT_PROGRAM_FIXED, row->fallback);
     return 0;
@@ -108,11 +108,11 @@ tracker_snapshot_add_campaign(struct tracker_snapshot_builder *b, const struct t
                                SNAPSHOT_CAMPAIGN_FIXED + row->name.len + row->fallback.len);
     if (record == NULL)
         return -ENOMEM;
-    snapshot_put_u32(record, row->id);
-    snapshot_put_u32(record + 4, row->program);
+    tracker_put32(record, row->id);
+    tracker_put32(record + 4, row->program);
     record[8] = row->state;
     record[9] = (uint8_t) row->name.len;
-    snapshot_put_u16(record + 10, (uint16_t) row->fallback.len);
+    tracker_put16(record + 10, (uint16_t) row->fallback.len);
     put_str(put_str(record + SNAPSHOT_CAMPAIGN_FIXED, row->name), row->fallback);
     return 0;
 }
@@ -126,7 +126,7 @@ tracker_snapshot_add_affiliate(struct tracker_snapshot_builder *b, const struct 
     uint8_t *record = row_room(&b->rows[SNAPSHOT_AFFILIATES], SNAPSHOT_AFFILIATE_FIXED + row->name.len);
     if (record == NULL)
         return -ENOMEM;
-    snapshot_put_u32(record, row->id);
+    tracker_put32(record, row->id);
     record[4] = row->state;
     record[5] = (uint8_t) row->name.len;
     put_str(record + SNAPSHOT_AFFILIATE_FIXED, row->name);
@@ -143,12 +143,12 @@ tracker_snapshot_add_link(struct tracker_snapshot_builder *b, const struct track
                                SNAPSHOT_LINK_FIXED + row->code.len + row->destination.len);
     if (record == NULL)
         return -ENOMEM;
-    snapshot_put_u32(record, row->id);
-    snapshot_put_u32(record + 4, row->campaign);
-    snapshot_put_u32(record + 8, row->affiliate);
+    tracker_put32(record, row->id);
+    tracker_put32(record + 4, row->campaign);
+    tracker_put32(record + 8, row->affiliate);
     record[12] = row->state;
     record[13] = (uint8_t) row->code.len;
-    snapshot_put_u16(record + 14, (uint16_t) row->destination.len);
+    tracker_put16(record + 14, (uint16_t) row->destination.len);
     put_str(put_str(record + SNAPSHOT_LINK_FIXED, row->code), row->destination);
     return 0;
 }
@@ -163,11 +163,11 @@ tracker_snapshot_add_api_key(struct tracker_snapshot_builder *b, const struct tr
     if (record == NULL)
         return -ENOMEM;
     memcpy(record, row->hash, TRACKER_API_KEY_HASH_LEN);
-    snapshot_put_u32(record + 32, row->api_user);
-    snapshot_put_u32(record + 36, row->program);
-    snapshot_put_u32(record + 40, row->affiliate);
-    snapshot_put_u32(record + 44, row->scopes);
-    snapshot_put_u64(record + 48, row->expires_ms);
+    tracker_put32(record + 32, row->api_user);
+    tracker_put32(record + 36, row->program);
+    tracker_put32(record + 40, row->affiliate);
+    tracker_put32(record + 44, row->scopes);
+    tracker_put64(record + 48, row->expires_ms);
     record[56] = row->state;
     record[57] = row->role;
     return 0;
@@ -199,13 +199,13 @@ write_header(uint8_t *bytes, uint64_t size, uint8_t key, uint64_t version, uint6
              const uint8_t *base_hash, const uint8_t *seed)
 {
     memcpy(bytes, SNAPSHOT_MAGIC, sizeof(SNAPSHOT_MAGIC) - 1);
-    snapshot_put_u32(bytes + SNAPSHOT_FORMAT_AT, SNAPSHOT_FORMAT);
+    tracker_put32(bytes + SNAPSHOT_FORMAT_AT, SNAPSHOT_FORMAT);
     bytes[SNAPSHOT_KIND_AT] = base_hash == NULL ? SNAPSHOT_BASE : SNAPSHOT_DELTA;
     bytes[SNAPSHOT_KEY_AT] = key;
-    snapshot_put_u16(bytes + SNAPSHOT_SECTION_COUNT_AT, SNAPSHOT_SECTIONS);
-    snapshot_put_u64(bytes + SNAPSHOT_VERSION_AT, version);
-    snapshot_put_u64(bytes + SNAPSHOT_CREATED_AT, created_ms);
-    snapshot_put_u64(bytes + SNAPSHOT_SIZE_AT, size);
+    tracker_put16(bytes + SNAPSHOT_SECTION_COUNT_AT, SNAPSHOT_SECTIONS);
+    tracker_put64(bytes + SNAPSHOT_VERSION_AT, version);
+    tracker_put64(bytes + SNAPSHOT_CREATED_AT, created_ms);
+    tracker_put64(bytes + SNAPSHOT_SIZE_AT, size);
     if (base_hash != NULL)
         memcpy(bytes + SNAPSHOT_BASE_HASH_AT, base_hash, TRACKER_SNAPSHOT_HASH_LEN);
     memcpy(bytes + SNAPSHOT_SEED_AT, seed, crypto_shorthash_KEYBYTES);
@@ -347,11 +347,11 @@ write_section(uint8_t *bytes, uint64_t offset, const struct section_plan *plan,
     uint64_t at = offset + ((uint64_t) plan->homes + plan->max_probe) * SNAPSHOT_SLOT_LEN;
     uint64_t free_slot = 0;
 
-    snapshot_put_u32(entry, plan->count);
-    snapshot_put_u32(entry + 4, plan->homes);
-    snapshot_put_u32(entry + 8, plan->max_probe);
-    snapshot_put_u64(entry + 16, offset);
-    snapshot_put_u64(entry + 24, plan->len);
+    tracker_put32(entry, plan->count);
+    tracker_put32(entry + 4, plan->homes);
+    tracker_put32(entry + 8, plan->max_probe);
+    tracker_put64(entry + 16, offset);
+    tracker_put64(entry + 24, plan->len);
 
     for (uint32_t i = 0; i < plan->count; i++) {
         const struct planned_row *row = &plan->order[i];
@@ -360,8 +360,8 @@ write_section(uint8_t *bytes, uint64_t offset, const struct section_plan *plan,
         uint64_t                  slot = slot_of(row->hash, plan->homes, free_slot);
         uint8_t                  *to = bytes + offset + slot * SNAPSHOT_SLOT_LEN;
 
-        snapshot_put_u32(to, (uint32_t) row->hash);
-        snapshot_put_u32(to + 4, (uint32_t) (at / 8));
+        tracker_put32(to, (uint32_t) row->hash);
+        tracker_put32(to + 4, (uint32_t) (at / 8));
         memcpy(bytes + at, record, padded);
         at += padded;
         free_slot = slot + 1;

@@ -48,9 +48,9 @@ envelope_fault(const uint8_t *bytes, size_t len, const struct tracker_keys *keys
         return "snapshot is shorter than its header";
     if (memcmp(bytes, SNAPSHOT_MAGIC, sizeof(SNAPSHOT_MAGIC) - 1) != 0)
         return "not a snapshot";
-    if (snapshot_u32(bytes + SNAPSHOT_FORMAT_AT) != SNAPSHOT_FORMAT)
+    if (tracker_get32(bytes + SNAPSHOT_FORMAT_AT) != SNAPSHOT_FORMAT)
         return "snapshot is of a format that this program does not know";
-    if (snapshot_u64(bytes + SNAPSHOT_SIZE_AT) != len)
+    if (tracker_get64(bytes + SNAPSHOT_SIZE_AT) != len)
         return "snapshot is cut short or has bytes appended";
     if (!tracker_keys_has(keys, bytes[SNAPSHOT_KEY_AT]))
         return "snapshot is signed with a key that the key file does not hold";
@@ -83,7 +83,7 @@ header_fault(const uint8_t *bytes, size_t len)
         return "snapshot is neither base nor delta";
     if (kind == SNAPSHOT_BASE && !sodium_is_zero(bytes + SNAPSHOT_BASE_HASH_AT, TRACKER_SNAPSHOT_HASH_LEN))
         return "snapshot is a base that names a base";
-    if (snapshot_u16(bytes + SNAPSHOT_SECTION_COUNT_AT) != SNAPSHOT_SECTIONS
+    if (tracker_get16(bytes + SNAPSHOT_SECTION_COUNT_AT) != SNAPSHOT_SECTIONS
         || !sodium_is_zero(bytes + SNAPSHOT_UNUSED_AT, SNAPSHOT_SECTIONS_AT - SNAPSHOT_UNUSED_AT))
         return "snapshot has a malformed header";
     return NULL;
@@ -98,7 +98,7 @@ section_table_fault(const uint8_t *bytes, enum snapshot_rows rows, uint64_t at, 
     struct snapshot_section section = snapshot_section(bytes, rows);
     uint64_t                slots = (uint64_t) section.homes + section.max_probe;
 
-    if (snapshot_u32(entry + 12) != 0 || section.offset != at || section.len > end - at
+    if (tracker_get32(entry + 12) != 0 || section.offset != at || section.len > end - at
         || section.len % 8 != 0)
         return "snapshot has a section out of place";
     if (section.count == 0)
@@ -193,17 +193,17 @@ section_fault(const uint8_t *bytes, enum snapshot_rows rows, uint64_t *at, uint6
 
     *at = section.offset + section.len;
     for (uint64_t i = 0; i < slots; i++, slot += SNAPSHOT_SLOT_LEN) {
-        if (snapshot_u64(slot) == 0) {
+        if (tracker_get64(slot) == 0) {
             run = i + 1;
             continue;
         }
-        uint64_t here = (uint64_t) snapshot_u32(slot + 4) * 8;
+        uint64_t here = (uint64_t) tracker_get32(slot + 4) * 8;
         if (here != record)
             return "snapshot has a slot that points beside its record";
         fault = record_fault(bytes, rows, &record, *at);
         if (fault != NULL)
             return fault;
-        if (!reachable(bytes, rows, &section, bytes + here, snapshot_u32(slot), run, i))
+        if (!reachable(bytes, rows, &section, bytes + here, tracker_get32(slot), run, i))
             return "snapshot has a row where no look-up would find it";
         seen++;
     }
@@ -214,8 +214,8 @@ static void
 fill_info(const uint8_t *bytes, size_t len, struct tracker_snapshot_info *info)
 {
     *info = (struct tracker_snapshot_info){ .delta = bytes[SNAPSHOT_KIND_AT] == SNAPSHOT_DELTA,
-                                            .version = snapshot_u64(bytes + SNAPSHOT_VERSION_AT),
-                                            .created_ms = snapshot_u64(bytes + SNAPSHOT_CREATED_AT),
+                                            .version = tracker_get64(bytes + SNAPSHOT_VERSION_AT),
+                                            .created_ms = tracker_get64(bytes + SNAPSHOT_CREATED_AT),
                                             .programs = snapshot_section(bytes, SNAPSHOT_PROGRAMS).count,
                                             .campaigns = snapshot_section(bytes, SNAPSHOT_CAMPAIGNS).count,
                                             .affiliates = snapshot_section(bytes, SNAPSHOT_AFFILIATES).count,

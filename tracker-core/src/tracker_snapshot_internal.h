@@ -29,9 +29,9 @@
 #ifndef TRACKER_SNAPSHOT_INTERNAL_H
 #define TRACKER_SNAPSHOT_INTERNAL_H
 
-#include <endian.h>
 #include <sodium.h>
 
+#include "tracker_le.h"
 #include "tracker_snapshot.h"
 
 #define SNAPSHOT_MAGIC       "AFFSNAP1"
@@ -94,61 +94,16 @@ struct snapshot_section {
 #define SNAPSHOT_LINK_FIXED      16u
 #define SNAPSHOT_API_KEY_FIXED   64u
 
-static inline uint16_t
-snapshot_u16(const uint8_t *at)
-{
-    uint16_t v;
-    memcpy(&v, at, sizeof(v));
-    return le16toh(v);
-}
-
-static inline uint32_t
-snapshot_u32(const uint8_t *at)
-{
-    uint32_t v;
-    memcpy(&v, at, sizeof(v));
-    return le32toh(v);
-}
-
-static inline uint64_t
-snapshot_u64(const uint8_t *at)
-{
-    uint64_t v;
-    memcpy(&v, at, sizeof(v));
-    return le64toh(v);
-}
-
-static inline void
-snapshot_put_u16(uint8_t *at, uint16_t v)
-{
-    v = htole16(v);
-    memcpy(at, &v, sizeof(v));
-}
-
-static inline void
-snapshot_put_u32(uint8_t *at, uint32_t v)
-{
-    v = htole32(v);
-    memcpy(at, &v, sizeof(v));
-}
-
-static inline void
-snapshot_put_u64(uint8_t *at, uint64_t v)
-{
-    v = htole64(v);
-    memcpy(at, &v, sizeof(v));
-}
-
 static inline struct snapshot_section
 snapshot_section(const uint8_t *bytes, enum snapshot_rows rows)
 {
     const uint8_t *at = bytes + SNAPSHOT_SECTIONS_AT + rows * SNAPSHOT_SECTION_LEN;
 
-    return (struct snapshot_section){ .count = snapshot_u32(at),
-                                      .homes = snapshot_u32(at + 4),
-                                      .max_probe = snapshot_u32(at + 8),
-                                      .offset = snapshot_u64(at + 16),
-                                      .len = snapshot_u64(at + 24) };
+    return (struct snapshot_section){ .count = tracker_get32(at),
+                                      .homes = tracker_get32(at + 4),
+                                      .max_probe = tracker_get32(at + 8),
+                                      .offset = tracker_get64(at + 16),
+                                      .len = tracker_get64(at + 24) };
 }
 
 static inline size_t
@@ -182,13 +137,13 @@ snapshot_record_len(enum snapshot_rows rows, const uint8_t *record)
 {
     switch (rows) {
     case SNAPSHOT_PROGRAMS:
-        return SNAPSHOT_PROGRAM_FIXED + snapshot_u16(record + 10);
+        return SNAPSHOT_PROGRAM_FIXED + tracker_get16(record + 10);
     case SNAPSHOT_CAMPAIGNS:
-        return SNAPSHOT_CAMPAIGN_FIXED + record[9] + snapshot_u16(record + 10);
+        return SNAPSHOT_CAMPAIGN_FIXED + record[9] + tracker_get16(record + 10);
     case SNAPSHOT_AFFILIATES:
         return SNAPSHOT_AFFILIATE_FIXED + record[5];
     case SNAPSHOT_LINKS:
-        return SNAPSHOT_LINK_FIXED + record[13] + snapshot_u16(record + 14);
+        return SNAPSHOT_LINK_FIXED + record[13] + tracker_get16(record + 14);
     case SNAPSHOT_API_KEYS:
         return SNAPSHOT_API_KEY_FIXED;
     }
@@ -232,12 +187,12 @@ snapshot_hash(enum snapshot_rows rows, const uint8_t *seed, struct tracker_str k
     case SNAPSHOT_PROGRAMS:
     case SNAPSHOT_CAMPAIGNS:
     case SNAPSHOT_AFFILIATES:
-        return snapshot_hash_id(snapshot_u32((const uint8_t *) key.data));
+        return snapshot_hash_id(tracker_get32((const uint8_t *) key.data));
     case SNAPSHOT_LINKS:
         crypto_shorthash(out, (const uint8_t *) key.data, key.len, seed);
-        return snapshot_u64(out);
+        return tracker_get64(out);
     case SNAPSHOT_API_KEYS:
-        return snapshot_u64((const uint8_t *) key.data);
+        return tracker_get64((const uint8_t *) key.data);
     }
     return 0;
 }
