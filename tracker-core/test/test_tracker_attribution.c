@@ -7,11 +7,7 @@
  * eligible candidate outranks the winner, and one that does not count changes
  * nothing.  The property test has its own, slower idea of eligibility and rank.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <cmocka.h>
+#include "testing.h"
 
 #include "tracker_attribution.h"
 
@@ -153,17 +149,6 @@ test_names(void **state)
 
 /* ---- properties ---- */
 
-static uint64_t random_state;
-
-static uint64_t
-draw(uint64_t below)
-{
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return random_state % below;
-}
-
 /* Few distinct times, so that ties and boundaries happen often. */
 static struct tracker_touch
 random_touch(void)
@@ -171,12 +156,12 @@ random_touch(void)
     static const uint64_t times[] = { EVENT - 2 * DAY - 1, EVENT - 2 * DAY, EVENT - DAY,     EVENT - 1,
                                       EVENT,               EVENT + 1,       EVENT + SKEW,    EVENT + SKEW + 1 };
     static const uint64_t windows[] = { 0, 1, DAY, 2 * DAY };
-    struct tracker_touch  one = touch(CLICK + draw(3), times[draw(8)]);
+    struct tracker_touch  one = touch(CLICK + testing_below(3), times[testing_below(8)]);
 
-    one.window_ms = windows[draw(4)];
-    if (draw(6) == 0)
+    one.window_ms = windows[testing_below(4)];
+    if (testing_below(6) == 0)
         one.program = PROGRAM + 1;
-    if (draw(8) == 0)
+    if (testing_below(8) == 0)
         one.program = one.campaign = one.affiliate = 0;
     return one;
 }
@@ -206,15 +191,11 @@ oracle_score(const struct tracker_touch *t, unsigned index, enum tracker_attribu
 static void
 test_properties(void **state)
 {
-    const char *given = getenv("TRACKER_TEST_SEED");
-    uint64_t    seed = given != NULL ? strtoull(given, NULL, 0) : UINT64_C(0x5eed0a77);
-
-    print_message("# seed 0x%llx (TRACKER_TEST_SEED)\n", (unsigned long long) seed);
-    random_state = seed;
+    testing_seed();
     for (int round = 0; round < 20000; round++) {
         struct tracker_touch          touches[TRACKER_TOUCHES_MAX], more[TRACKER_TOUCHES_MAX];
-        unsigned                      count = (unsigned) draw(TRACKER_TOUCHES_MAX); /* leaves room for one */
-        enum tracker_attribution_rule rule = TRACKER_ATTRIBUTION_LAST + draw(2);
+        unsigned                      count = (unsigned) testing_below(TRACKER_TOUCHES_MAX); /* leaves room for one */
+        enum tracker_attribution_rule rule = TRACKER_ATTRIBUTION_LAST + testing_below(2);
 
         for (unsigned i = 0; i < count; i++)
             touches[i] = random_touch();
@@ -233,7 +214,7 @@ test_properties(void **state)
         struct tracker_touch stranger = random_touch();
         if (oracle_eligible(&stranger))
             continue;
-        unsigned at = (unsigned) draw(count + 1);
+        unsigned at = (unsigned) testing_below(count + 1);
         memcpy(more, touches, at * sizeof(more[0]));
         more[at] = stranger;
         memcpy(more + at + 1, touches + at, (count - at) * sizeof(more[0]));

@@ -1,0 +1,393 @@
+/*
+ * test_tracker_snapshot.c - what the edge knows is exactly what the backend said.
+ *
+ * What could break: a field changes on its way; a row is lost among its
+ * neighbours in the table; a delta does not override its base, or is laid over
+ * another one.  So besides examples, random rows in base and delta are
+ * compared with plain arrays.
+ */
+#include "snapshot_fixture.h"
+
+static void
+test_round_trip(void **state)
+{
+    struct built                 base = build(small_builder(), 42, NULL);
+    struct tracker_snapshot      s = { &base.file, NULL };
+    struct tracker_program_row   program, program_in = a_program();
+    struct tracker_campaign_row  campaign, campaign_in = a_campaign();
+    struct tracker_affiliate_row affiliate, affiliate_in = an_affiliate();
+    struct tracker_link_row      link, link_in = a_link("summer");
+    struct tracker_api_key_row   api_key, api_key_in = an_api_key(0xab);
+
+    assert_true(tracker_snapshot_program(&s, 7, &program));
+    assert_program(&program, &program_in);
+    assert_true(tracker_snapshot_campaign(&s, 3, &campaign));
+    assert_campaign(&campaign, &campaign_in);
+    assert_true(tracker_snapshot_affiliate(&s, 5, &affiliate));
+    assert_affiliate(&affiliate, &affiliate_in);
+    assert_true(tracker_snapshot_link(&s, TRACKER_STR("summer"), &link));
+    assert_link(&link, &link_in);
+    assert_true(tracker_snapshot_api_key(&s, api_key_in.hash, &api_key));
+    assert_api_key(&api_key, &api_key_in);
+
+    assert_false(tracker_snapshot_program(&s, 8, &program));
+    assert_false(tracker_snapshot_campaign(&s, 0, &campaign));
+    assert_false(tracker_snapshot_affiliate(&s, 3, &affiliate));
+    assert_false(tracker_snapshot_link(&s, TRACKER_STR("Summer"), &link));
+    assert_false(tracker_snapshot_link(&s, TRACKER_STR("summe"), &link));
+    assert_false(tracker_snapshot_link(&s, TRACKER_STR_NONE, &link));
+    assert_false(tracker_snapshot_link(&s, testing_str(KEY_1 "longer than any code"), &link));
+    api_key_in.hash[31] ^= 1;
+    assert_false(tracker_snapshot_api_key(&s, api_key_in.hash, &api_key));
+
+    assert_false(base.file.info.delta);
+    assert_int_equal(base.file.info.version, 42);
+    assert_int_equal(base.file.info.created_ms, 1042);
+    assert_int_equal(base.file.info.links, 2);
+    assert_int_equal(base.file.info.programs, 1);
+    assert_int_equal(base.file.info.campaigns, 1);
+    assert_int_equal(base.file.info.affiliates, 1);
+    assert_int_equal(base.file.info.api_keys, 1);
+    assert_int_equal(tracker_snapshot_version(&s), 42);
+    free(base.bytes);
+}
+
+static void
+test_no_rows(void **state)
+{
+    struct built               base = build(new_builder(), 0, NULL);
+    struct tracker_snapshot    s = { &base.file, NULL };
+    struct tracker_program_row program;
+    struct tracker_link_row    link;
+
+    assert_int_equal(base.len, SNAPSHOT_HEADER_LEN + SNAPSHOT_MAC_LEN);
+    assert_false(tracker_snapshot_program(&s, 1, &program));
+    assert_false(tracker_snapshot_link(&s, TRACKER_STR("a"), &link));
+    free(base.bytes);
+}
+
+static void
+test_longest_rows(void **state)
+{
+    static char                      name[TRACKER_NAME_MAX], code[TRACKER_CODE_MAX];
+    static uint8_t                   longest[TRACKER_TEMPLATE_MAX];
+    static char                      text[TRACKER_TEMPLATE_MAX];
+    struct tracker_snapshot_builder *b = new_builder();
+    struct tracker_program_row       program = a_program();
+    struct tracker_campaign_row      campaign = a_campaign(), campaign_out;
+    struct tracker_link_row          link = a_link("x"), link_out;
+    const char                      *error;
+
+    memset(name, 0xff, sizeof(name));
+    memset(code, '~', sizeof(code));
+    memset(text, 'a', sizeof(text));
+    memcpy(text, "https://shop.example/", 21);
+    /* one part: 4 bytes before the literal */
+    int len = tracker_template_compile((struct tracker_str){ text, TRACKER_TEMPLATE_MAX - 4 }, 0, longest,
+                                       sizeof(longest), &error);
+    assert_int_equal(len, TRACKER_TEMPLATE_MAX);
+
+    program.id = UINT32_MAX;
+    program.cookie_days = TRACKER_COOKIE_DAYS_MAX;
+    campaign.id = UINT32_MAX;
+    campaign.name = (struct tracker_str){ name, sizeof(name) };
+    link.code = (struct tracker_str){ code, sizeof(code) };
+    program.fallback = campaign.fallback = link.destination
+        = (struct tracker_str){ (char *) longest, sizeof(longest) };
+    assert_int_equal(tracker_snapshot_add_program(b, &program), 0);
+    assert_int_equal(tracker_snapshot_add_campaign(b, &campaign), 0);
+    assert_int_equal(tracker_snapshot_add_link(b, &link), 0);
+
+    struct built               base = build(b, UINT64_MAX, NULL);
+    struct tracker_snapshot    s = { &base.file, NULL };
+    struct tracker_program_row program_out;
+    assert_true(tracker_snapshot_program(&s, UINT32_MAX, &program_out));
+    assert_program(&program_out, &program);
+    assert_true(tracker_snapshot_campaign(&s, UINT32_MAX, &campaign_out));
+    assert_campaign(&campaign_out, &campaign);
+    assert_true(tracker_snapshot_link(&s, link.code, &link_out));
+    assert_link(&link_out, &link);
+    free(base.bytes);
+}
+
+/* Keys whose hashes agree in all 64 bits stay two keys. */
+static void
+test_equal_hashes(void **state)
+{
+    struct tracker_snapshot_builder *b = new_builder();
+    struct tracker_api_key_row       rows[8], out;
+
+    for (int i = 0; i < 8; i++) {
+        rows[i] = an_api_key(0xcd);
+        rows[i].hash[31] = (uint8_t) (7 - i);
+        rows[i].api_user = (uint32_t) i + 1;
+        assert_int_equal(tracker_snapshot_add_api_key(b, &rows[i]), 0);
+    }
+    struct built            base = build(b, 1, NULL);
+    struct tracker_snapshot s = { &base.file, NULL };
+    for (int i = 0; i < 8; i++) {
+        assert_true(tracker_snapshot_api_key(&s, rows[i].hash, &out));
+        assert_api_key(&out, &rows[i]);
+    }
+    rows[0].hash[31] = 8;
+    assert_false(tracker_snapshot_api_key(&s, rows[0].hash, &out));
+    free(base.bytes);
+}
+
+/* A stranger's look-up costs at most max_probe slots, also where codes are as alike as codes get. */
+static void
+test_probes_are_few(void **state)
+{
+    struct tracker_snapshot_builder *b = new_builder();
+    char                             code[16];
+
+    for (int i = 0; i < 100000; i++) {
+        snprintf(code, sizeof(code), "link%06d", i);
+        struct tracker_link_row     link = a_link(code);
+        struct tracker_campaign_row campaign = a_campaign();
+        campaign.id = (uint32_t) i + 1;
+        assert_int_equal(tracker_snapshot_add_link(b, &link), 0);
+        assert_int_equal(tracker_snapshot_add_campaign(b, &campaign), 0);
+    }
+    struct built base = build(b, 1, NULL);
+    assert_in_range(snapshot_section(base.bytes, SNAPSHOT_LINKS).max_probe, 1, 40);
+    assert_in_range(snapshot_section(base.bytes, SNAPSHOT_CAMPAIGNS).max_probe, 1, 40);
+    free(base.bytes);
+}
+
+/* ---- base and delta ---- */
+
+static void
+test_delta(void **state)
+{
+    struct built                     base = build(small_builder(), 10, NULL);
+    struct tracker_snapshot_builder *b = new_builder();
+    struct tracker_link_row          paused = a_link("summer"), archived = a_link("winter"), fresh = a_link("new"), out;
+    struct tracker_affiliate_row     suspended = an_affiliate(), affiliate;
+    struct tracker_campaign_row      campaign;
+    struct tracker_api_key_row       revoked = an_api_key(0xab), api_key;
+
+    paused.state = TRACKER_STATE_PAUSED;
+    paused.destination = compiled("https://other.example/");
+    archived.state = TRACKER_STATE_ARCHIVED;
+    suspended.state = TRACKER_AFFILIATE_SUSPENDED;
+    revoked.state = TRACKER_STATE_ARCHIVED;
+    tracker_snapshot_add_link(b, &paused);
+    tracker_snapshot_add_link(b, &archived);
+    tracker_snapshot_add_link(b, &fresh);
+    tracker_snapshot_add_affiliate(b, &suspended);
+    tracker_snapshot_add_api_key(b, &revoked);
+    struct built            delta = build(b, 11, &base);
+    struct tracker_snapshot s = { &base.file, &delta.file }, before = { &base.file, NULL };
+
+    assert_true(delta.file.info.delta);
+    assert_true(tracker_snapshot_fits(&base.file, &delta.file));
+    assert_int_equal(tracker_snapshot_version(&s), 11);
+    assert_true(tracker_snapshot_link(&s, TRACKER_STR("summer"), &out));
+    assert_link(&out, &paused);
+    assert_true(tracker_snapshot_link(&s, TRACKER_STR("winter"), &out));
+    assert_int_equal(out.state, TRACKER_STATE_ARCHIVED);
+    assert_true(tracker_snapshot_link(&s, TRACKER_STR("new"), &out));
+    assert_true(tracker_snapshot_affiliate(&s, 5, &affiliate));
+    assert_int_equal(affiliate.state, TRACKER_AFFILIATE_SUSPENDED);
+    assert_true(tracker_snapshot_api_key(&s, revoked.hash, &api_key));
+    assert_int_equal(api_key.state, TRACKER_STATE_ARCHIVED);
+    assert_true(tracker_snapshot_campaign(&s, 3, &campaign)); /* only in the base */
+    assert_false(tracker_snapshot_link(&s, TRACKER_STR("none"), &out));
+
+    assert_true(tracker_snapshot_link(&before, TRACKER_STR("summer"), &out));
+    assert_int_equal(out.state, TRACKER_STATE_ACTIVE);
+    assert_false(tracker_snapshot_link(&before, TRACKER_STR("new"), &out));
+    free(delta.bytes);
+    free(base.bytes);
+}
+
+static void
+test_fits(void **state)
+{
+    struct built base = build(small_builder(), 10, NULL), other = build(small_builder(), 12, NULL);
+    struct built delta = build(new_builder(), 11, &base), second = build(new_builder(), 13, &delta);
+
+    assert_true(tracker_snapshot_fits(&base.file, &delta.file));
+    assert_false(tracker_snapshot_fits(&other.file, &delta.file));  /* names another base */
+    assert_false(tracker_snapshot_fits(&base.file, &other.file));   /* is no delta */
+    assert_false(tracker_snapshot_fits(&delta.file, &second.file)); /* a delta is no base */
+    free(base.bytes);
+    free(other.bytes);
+    free(delta.bytes);
+    free(second.bytes);
+}
+
+/* ---- random rows against plain arrays ---- */
+
+/*
+ * Keys come from a pool of KEYS; row i of a model says what the file should
+ * hold for key i, or present = false.
+ */
+#define KEYS 48
+
+struct model {
+    bool                         program[KEYS], campaign[KEYS], affiliate[KEYS], link[KEYS], api_key[KEYS];
+    struct tracker_program_row   programs[KEYS];
+    struct tracker_campaign_row  campaigns[KEYS];
+    struct tracker_affiliate_row affiliates[KEYS];
+    struct tracker_link_row      links[KEYS];
+    struct tracker_api_key_row   api_keys[KEYS];
+};
+
+static char     codes[KEYS][TRACKER_CODE_MAX + 1];
+static uint32_t ids[KEYS];
+static uint8_t  hashes[KEYS][TRACKER_API_KEY_HASH_LEN];
+
+static void
+draw_keys(void)
+{
+    for (size_t i = 0; i < KEYS; i++) {
+        ids[i] = i % 2 == 0 ? (uint32_t) i + 1 : UINT32_MAX - (uint32_t) i;
+        snprintf(codes[i], sizeof(codes[i]), "%zu", i);
+        size_t len = strlen(codes[i]), want = len + testing_below(TRACKER_CODE_MAX - len + 1);
+        memset(codes[i] + len, "x.-_~Z"[testing_below(6)], want - len);
+        codes[i][want] = 0;
+        for (size_t j = 0; j < sizeof(hashes[i]); j++)
+            hashes[i][j] = (uint8_t) testing_below(256);
+        hashes[i][0] = (uint8_t) i;
+    }
+}
+
+static struct tracker_str
+draw_template(void)
+{
+    static const char *const texts[] = { "https://a.example/", "http://b.example/?x={sub1}&y={_sub2}",
+                                         "https://c.example/{campaign}/{link}#{click_id}" };
+
+    return compiled(texts[testing_below(3)]);
+}
+
+static struct tracker_str
+draw_name(void)
+{
+    static const char names[TRACKER_NAME_MAX] = "any bytes may stand in a name\n\xff";
+
+    return (struct tracker_str){ names, testing_below(TRACKER_NAME_MAX + 1) };
+}
+
+static void
+draw_row(struct model *m, size_t i)
+{
+    m->program[i] = testing_below(2);
+    m->programs[i] = (struct tracker_program_row){ ids[i],
+                                                   (uint8_t) (1 + testing_below(4)),
+                                                   (uint8_t) (1 + testing_below(2)),
+                                                   (uint32_t) testing_below(TRACKER_COOKIE_DAYS_MAX + 1),
+                                                   TRACKER_STR("USD"),
+                                                   testing_below(2) ? draw_template() : TRACKER_STR_NONE };
+    m->campaign[i] = testing_below(2);
+    m->campaigns[i] = (struct tracker_campaign_row){ ids[i], (uint32_t) (1 + testing_below(UINT32_MAX)),
+                                                     (uint8_t) (1 + testing_below(4)), draw_name(),
+                                                     testing_below(2) ? draw_template() : TRACKER_STR_NONE };
+    m->affiliate[i] = testing_below(2);
+    m->affiliates[i] = (struct tracker_affiliate_row){ ids[i], (uint8_t) (1 + testing_below(4)), draw_name() };
+    m->link[i] = testing_below(2);
+    m->links[i] = (struct tracker_link_row){ (uint32_t) (1 + testing_below(UINT32_MAX)), (uint32_t) (1 + testing_below(9)),
+                                             (uint32_t) (1 + testing_below(9)),          (uint8_t) (1 + testing_below(4)),
+                                             testing_str(codes[i]),                     draw_template() };
+    m->api_key[i] = testing_below(2);
+    m->api_keys[i] = (struct tracker_api_key_row){ .api_user = (uint32_t) (1 + testing_below(9)),
+                                                   .program = (uint32_t) (1 + testing_below(9)),
+                                                   .affiliate = (uint32_t) (1 + testing_below(9)),
+                                                   .state = TRACKER_STATE_PAUSED,
+                                                   .role = (uint8_t) (1 + testing_below(2)),
+                                                   .scopes = (uint32_t) testing_below(UINT32_MAX),
+                                                   .expires_ms = testing_magnitude(64) };
+    memcpy(m->api_keys[i].hash, hashes[i], sizeof(hashes[i]));
+}
+
+/* Each kind is left out altogether at times: an empty section beside full ones. */
+static struct tracker_snapshot_builder *
+draw_model(struct model *m)
+{
+    struct tracker_snapshot_builder *b = new_builder();
+    size_t                           start = testing_below(KEYS), kinds = testing_below(32);
+
+    for (size_t n = 0; n < KEYS; n++) {
+        size_t i = (start + n) % KEYS;
+        draw_row(m, i);
+        m->program[i] &= kinds & 1;
+        m->campaign[i] &= kinds >> 1 & 1;
+        m->affiliate[i] &= kinds >> 2 & 1;
+        m->link[i] &= kinds >> 3 & 1;
+        m->api_key[i] &= kinds >> 4 & 1;
+        if (m->program[i])
+            assert_int_equal(tracker_snapshot_add_program(b, &m->programs[i]), 0);
+        if (m->campaign[i])
+            assert_int_equal(tracker_snapshot_add_campaign(b, &m->campaigns[i]), 0);
+        if (m->affiliate[i])
+            assert_int_equal(tracker_snapshot_add_affiliate(b, &m->affiliates[i]), 0);
+        if (m->link[i])
+            assert_int_equal(tracker_snapshot_add_link(b, &m->links[i]), 0);
+        if (m->api_key[i])
+            assert_int_equal(tracker_snapshot_add_api_key(b, &m->api_keys[i]), 0);
+    }
+    return b;
+}
+
+/* What the delta's model has, else what the base's has; `over` may be NULL. */
+#define EXPECT(KIND, FIND, ASSERT)                                                                            \
+    do {                                                                                                      \
+        const struct model *m = over != NULL && over->KIND[i] ? over : under;                                 \
+        struct tracker_##KIND##_row row;                                                                      \
+        bool found = FIND;                                                                                    \
+        assert_int_equal(found, m->KIND[i]);                                                                  \
+        if (found)                                                                                            \
+            ASSERT(&row, &m->KIND##s[i]);                                                                     \
+    } while (0)
+
+static void
+compare(const struct tracker_snapshot *s, const struct model *under, const struct model *over)
+{
+    for (size_t i = 0; i < KEYS; i++) {
+        EXPECT(program, tracker_snapshot_program(s, ids[i], &row), assert_program);
+        EXPECT(campaign, tracker_snapshot_campaign(s, ids[i], &row), assert_campaign);
+        EXPECT(affiliate, tracker_snapshot_affiliate(s, ids[i], &row), assert_affiliate);
+        EXPECT(link, tracker_snapshot_link(s, testing_str(codes[i]), &row), assert_link);
+        EXPECT(api_key, tracker_snapshot_api_key(s, hashes[i], &row), assert_api_key);
+    }
+}
+
+static void
+test_random_rows(void **state)
+{
+    static struct model under, over;
+
+    testing_seed();
+    for (int round = 0; round < 300; round++) {
+        draw_keys();
+        struct built            base = build(draw_model(&under), 1, NULL);
+        struct built            delta = build(draw_model(&over), 2, &base);
+        struct tracker_snapshot both = { &base.file, &delta.file }, alone = { &base.file, NULL };
+
+        compare(&alone, &under, NULL);
+        compare(&both, &under, &over);
+        free(base.bytes);
+        free(delta.bytes);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_no_rows),
+        cmocka_unit_test(test_longest_rows),
+        cmocka_unit_test(test_equal_hashes),
+        cmocka_unit_test(test_probes_are_few),
+        cmocka_unit_test(test_delta),
+        cmocka_unit_test(test_fits),
+        cmocka_unit_test(test_random_rows),
+    };
+
+    if (tracker_init() != 0)
+        return 1;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

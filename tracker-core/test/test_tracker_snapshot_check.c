@@ -1,0 +1,233 @@
+/*
+ * test_tracker_snapshot_check.c - the gate: what tracker_snapshot_open must refuse.
+ *
+ * What could break: a file that was altered, cut or signed by a stranger is
+ * believed; or the checker leaves to the MAC what it should see itself, and a
+ * builder's bug crashes every edge.  So every bit is flipped and every length
+ * is cut, and then the structure is damaged under a valid MAC: by hand, each
+ * damage naming the check that must see it, and at random.
+ */
+#include "snapshot_fixture.h"
+
+static void
+test_every_bit(void **state)
+{
+    struct built base = build(small_builder(), 1, NULL);
+
+    for (size_t bit = 0; bit < base.len * 8; bit++) {
+        base.bytes[bit / 8] ^= (uint8_t) (1 << bit % 8);
+        if (open_error(base.bytes, base.len, KEYS_1_2) == NULL)
+            fail_msg("bit %zu may be flipped", bit);
+        base.bytes[bit / 8] ^= (uint8_t) (1 << bit % 8);
+    }
+    assert_null(open_error(base.bytes, base.len, KEYS_1_2));
+    free(base.bytes);
+}
+
+/* The cut copy lies at the end of its allocation, so that the sanitizer sees any byte read beyond. */
+static void
+test_every_length(void **state)
+{
+    struct built base = build(small_builder(), 1, NULL);
+
+    for (size_t len = 0; len < base.len; len++) {
+        char *cut = testing_exact(base.bytes, len);
+        if (open_error((uint8_t *) cut, len, KEYS_1) == NULL)
+            fail_msg("cut to %zu bytes and accepted", len);
+        free(cut);
+    }
+    uint8_t *longer = calloc(1, base.len + 8);
+    memcpy(longer, base.bytes, base.len);
+    assert_string_equal(open_error(longer, base.len + 8, KEYS_1),
+                        "snapshot is cut short or has bytes appended");
+    free(longer);
+    free(base.bytes);
+}
+
+static void
+test_keys(void **state)
+{
+    struct built base = build(small_builder(), 1, NULL);
+
+    assert_null(open_error(base.bytes, base.len, KEYS_1));
+    assert_null(open_error(base.bytes, base.len, "1 accepted " KEY_1 "\n2 current " KEY_2 "\n"));
+    assert_string_equal(open_error(base.bytes, base.len, KEYS_2),
+                        "snapshot is signed with a key that the key file does not hold");
+    assert_string_equal(open_error(base.bytes, base.len, KEYS_FALSE),
+                        "snapshot does not match its signature");
+    free(base.bytes);
+}
+
+static void
+sign_again(struct built *built)
+{
+    struct tracker_keys keys = keys_of(KEYS_1);
+
+    tracker_snapshot_mac(&keys, 1, built->bytes, built->len - SNAPSHOT_MAC_LEN,
+                         built->bytes + built->len - SNAPSHOT_MAC_LEN);
+}
+
+/* Where things lie in the small snapshot: the first record of a section, its first full slot. */
+static uint8_t *
+record_of(struct built *built, enum snapshot_rows rows)
+{
+    struct snapshot_section section = snapshot_section(built->bytes, rows);
+
+    return built->bytes + section.offset + ((size_t) section.homes + section.max_probe) * SNAPSHOT_SLOT_LEN;
+}
+
+static uint8_t *
+slot_in(struct built *built, enum snapshot_rows rows)
+{
+    uint8_t *slot = built->bytes + snapshot_section(built->bytes, rows).offset;
+
+    while (tracker_get64(slot) == 0)
+        slot += SNAPSHOT_SLOT_LEN;
+    return slot;
+}
+
+/* Damage under a valid MAC: what a builder's bug would look like.  Each names the check that must see it. */
+static void
+test_structure(void **state)
+{
+    static const char *const expected[] = {
+        "snapshot is neither base nor delta",
+        "snapshot is a base that names a base",
+        "snapshot has a malformed header",
+        "snapshot has a malformed header",
+        "snapshot has a section out of place",
+        "snapshot has a section out of place",
+        "snapshot has a section out of place",
+        "snapshot has an empty section with bytes in it",
+        "snapshot has a section whose table does not fit it",
+        "snapshot has a section whose table does not fit it",
+        "snapshot has a slot that points beside its record",
+        "snapshot has a slot that points beside its record",
+        "snapshot has a slot that points beside its record",
+        "snapshot has a record that passes the end of its section",
+        "snapshot has a record that passes the end of its section",
+        "snapshot has a record with a field out of bounds",
+        "snapshot has a record with a field out of bounds",
+        "snapshot has a record with a field out of bounds",
+        "snapshot has a record with a field out of bounds",
+        "snapshot has a record with a field out of bounds",
+        "snapshot has a record with unclean padding",
+        "snapshot has a row where no look-up would find it",
+        "snapshot has a row where no look-up would find it",
+        "snapshot has a section with a wrong count",
+        "snapshot is of a format that this program does not know",
+    };
+
+    for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
+        struct built built = build(small_builder(), 1, NULL);
+        uint8_t     *h = built.bytes;
+        uint8_t     *programs = h + SNAPSHOT_SECTIONS_AT;
+        uint8_t     *links = programs + SNAPSHOT_LINKS * SNAPSHOT_SECTION_LEN;
+        uint8_t     *link = record_of(&built, SNAPSHOT_LINKS), *slot = slot_in(&built, SNAPSHOT_LINKS);
+
+        switch (i) {
+        case 0: h[SNAPSHOT_KIND_AT] = 3; break;
+        case 1: h[SNAPSHOT_BASE_HASH_AT] = 1; break;
+        case 2: h[SNAPSHOT_SECTION_COUNT_AT] = 4; break;
+        case 3: h[SNAPSHOT_UNUSED_AT] = 1; break;
+        case 4: links[12] = 1; break;
+        case 5: links[16] ^= 8; break;
+        case 6: memset(links + 24, 0xff, 8); links[24] = 0xf8; break;
+        case 7: tracker_put32(links, 0); break;
+        case 8: tracker_put32(links, UINT32_MAX); break;
+        case 9: tracker_put32(links + 8, UINT32_MAX); break;
+        case 10: tracker_put32(slot + 4, 1); break;
+        case 11: tracker_put32(slot + 4, UINT32_MAX); break;
+        case 12: tracker_put32(slot + 4, 0); break;
+        case 13: tracker_put16(link + 14, UINT16_MAX); break;
+        case 14: tracker_put64(programs + 24, tracker_get64(programs + 24) - 8); break;
+        case 15: link[12] = 9; break;
+        case 16: link[SNAPSHOT_LINK_FIXED] = '/'; break;
+        case 17: link[SNAPSHOT_LINK_FIXED + link[13] + 2] = TRACKER_MACRO_COUNT; break;
+        case 18: record_of(&built, SNAPSHOT_API_KEYS)[63] = 1; break;
+        case 19: record_of(&built, SNAPSHOT_PROGRAMS)[15] = 1; break;
+        case 20: record_of(&built, SNAPSHOT_AFFILIATES)[15] = 1; break;
+        case 21: slot[0] ^= 1; break;
+        case 22: link[SNAPSHOT_LINK_FIXED] ^= 1; break;
+        case 23: tracker_put32(links, 1); break;
+        case 24: h[SNAPSHOT_FORMAT_AT] = 2; break;
+        }
+        sign_again(&built);
+        const char *error = open_error(built.bytes, built.len, KEYS_1);
+        if (error == NULL || strcmp(error, expected[i]) != 0)
+            fail_msg("damage %zu: %s", i, error == NULL ? "accepted" : error);
+        free(built.bytes);
+    }
+}
+
+/* A row moved away from its home, with every offset right: only a look-up would miss it. */
+static void
+test_unreachable_row(void **state)
+{
+    struct built built = build(small_builder(), 1, NULL);
+    uint8_t     *slot = slot_in(&built, SNAPSHOT_PROGRAMS);
+    uint8_t     *table = built.bytes + snapshot_section(built.bytes, SNAPSHOT_PROGRAMS).offset;
+
+    assert_int_equal(snapshot_section(built.bytes, SNAPSHOT_PROGRAMS).homes, 2);
+    uint8_t *other = slot == table ? table + SNAPSHOT_SLOT_LEN : table;
+    memcpy(other, slot, SNAPSHOT_SLOT_LEN);
+    memset(slot, 0, SNAPSHOT_SLOT_LEN);
+    sign_again(&built);
+    assert_string_equal(open_error(built.bytes, built.len, KEYS_1),
+                        "snapshot has a row where no look-up would find it");
+    free(built.bytes);
+}
+
+/*
+ * Damage at random under a valid MAC: whatever the checker makes of it, nothing
+ * may crash, and what it accepts can be searched (the sanitizer looks).
+ */
+static void
+test_random_damage(void **state)
+{
+    struct tracker_keys keys = keys_of(KEYS_1);
+    struct built        built = build(small_builder(), 1, NULL);
+    uint8_t            *clean = malloc(built.len);
+    unsigned            accepted = 0;
+
+    testing_seed();
+    memcpy(clean, built.bytes, built.len);
+    for (int round = 0; round < 100000; round++) {
+        struct tracker_snapshot_file file;
+        const char                  *error;
+        for (int n = 0; n < 1 + round % 3; n++)
+            built.bytes[testing_below(built.len)] = (uint8_t) testing_draw();
+        memcpy(built.bytes, clean, SNAPSHOT_VERSION_AT); /* the envelope's checks would stop all else */
+        memcpy(built.bytes + SNAPSHOT_SIZE_AT, clean + SNAPSHOT_SIZE_AT, 8);
+        sign_again(&built);
+        if (tracker_snapshot_open(built.bytes, built.len, &keys, &file, &error) == 0) {
+            struct tracker_snapshot    s = { &file, NULL };
+            struct tracker_link_row    link;
+            struct tracker_program_row program;
+            tracker_snapshot_link(&s, TRACKER_STR("summer"), &link);
+            tracker_snapshot_program(&s, 7, &program);
+            accepted++;
+        }
+        memcpy(built.bytes, clean, built.len);
+    }
+    assert_in_range(accepted, 1, 50000); /* some fields may hold anything, most bytes not */
+    free(clean);
+    free(built.bytes);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_bit),
+        cmocka_unit_test(test_every_length),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_structure),
+        cmocka_unit_test(test_unreachable_row),
+        cmocka_unit_test(test_random_damage),
+    };
+
+    if (tracker_init() != 0)
+        return 1;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
