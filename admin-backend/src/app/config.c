@@ -1,0 +1,291 @@
+/*
+ * config.c - reads affiliated.conf with inih, one table of keys.
+ */
+#include "app/config.h"
+
+#include <ini.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef const char *(*config_setter)(struct config *config, const char *value);
+
+/* A setter gives NULL, or what is wrong with the value. */
+static const char *config_database(struct config *config, const char *value);
+static const char *config_redis(struct config *config, const char *value);
+static const char *config_listen(struct config *config, const char *value);
+static const char *config_key_file(struct config *config, const char *value);
+static const char *config_base_url(struct config *config, const char *value);
+static const char *config_partitions(struct config *config, const char *value);
+static const char *config_state(struct config *config, const char *value);
+static const char *config_log_level(struct config *config, const char *value);
+
+static const struct {
+    const char   *name;
+    config_setter set;
+} config_keys[] = {
+    { "database", config_database },     { "redis", config_redis },   { "listen", config_listen },
+    { "key_file", config_key_file },     { "base_url", config_base_url },
+    { "partitions", config_partitions }, { "state", config_state },   { "log_level", config_log_level },
+};
+
+#define CONFIG_KEYS (sizeof(config_keys) / sizeof(config_keys[0]))
+
+static const char *config_path(char **member, const char *value);
+static void config_replace(char **member, const char *value);
+
+void
+config_init(struct config *config)
+{
+    memset(config, 0, sizeof(*config));
+    config->partitions = 8;
+    config->log_level = LOG_LEVEL_INFO;
+}
+
+void
+config_clear(struct config *config)
+{
+    free(config->database);
+    free(config->redis);
+    free(config->redis_path);
+    free(config->redis_host);
+    free(config->listen);
+    free(config->listen_path);
+    free(config->key_file);
+    free(config->base_url);
+    free(config->state);
+    memset(config, 0, sizeof(*config));
+}
+
+/* ---- the file ---- */
+
+struct config_reader {
+    struct config *config;
+    char          *error;
+    size_t         cap;
+};
+
+static int
+config_key_index(const char *name, size_t len)
+{
+    for (size_t i = 0; i < CONFIG_KEYS; i++) {
+        if (strlen(config_keys[i].name) == len && strncmp(config_keys[i].name, name, len) == 0)
+            return (int) i;
+    }
+    return -1;
+}
+
+/* inih's convention: 0 stops the reading and makes this line the error's. */
+static int
+config_handle(void *user, const char *section, const char *name, const char *value)
+{
+    struct config_reader *reader = user;
+    int                   key = config_key_index(name, strlen(name));
+
+    if (strcmp(section, "affiliated") != 0) {
+        snprintf(reader->error, reader->cap, "\"%s\" stands in section [%s], not in [affiliated]", name, section);
+        return 0;
+    }
+    if (key < 0) {
+        snprintf(reader->error, reader->cap, "unknown key \"%s\"", name);
+        return 0;
+    }
+    if (reader->config->seen >> key & 1) {
+        snprintf(reader->error, reader->cap, "\"%s\" is said twice", name);
+        return 0;
+    }
+    reader->config->seen |= 1u << key;
+    if (reader->config->pinned >> key & 1)
+        return 1;
+
+    const char *complaint = config_keys[key].set(reader->config, value);
+    if (complaint != NULL) {
+        snprintf(reader->error, reader->cap, "\"%s\" %s", name, complaint);
+        return 0;
+    }
+    return 1;
+}
+
+bool
+config_load(struct config *config, const char *path, char *error, size_t cap)
+{
+    char                 what[256] = "";
+    struct config_reader reader = { config, what, sizeof(what) };
+    int                  line = ini_parse(path, config_handle, &reader);
+
+    if (line == 0)
+        return true;
+    if (line < 0)
+        snprintf(error, cap, "cannot read %s", path);
+    else
+        snprintf(error, cap, "%s line %d: %s", path, line, what[0] != '\0' ? what : "is not \"key = value\"");
+    return false;
+}
+
+bool
+config_set(struct config *config, const char *assignment, char *error, size_t cap)
+{
+    const char *equals = strchr(assignment, '=');
+    if (equals == NULL) {
+        snprintf(error, cap, "--set wants key=value, not \"%s\"", assignment);
+        return false;
+    }
+
+    int key = config_key_index(assignment, (size_t) (equals - assignment));
+    if (key < 0) {
+        snprintf(error, cap, "--set: unknown key \"%.*s\"", (int) (equals - assignment), assignment);
+        return false;
+    }
+    const char *complaint = config_keys[key].set(config, equals + 1);
+    if (complaint != NULL) {
+        snprintf(error, cap, "--set: \"%s\" %s", config_keys[key].name, complaint);
+        return false;
+    }
+    config->pinned |= 1u << key;
+    return true;
+}
+
+bool
+config_require(const struct config *config, unsigned needs, char *error, size_t cap)
+{
+    const struct {
+        unsigned    need;
+        const char *name;
+        bool        given;
+    } all[] = {
+        { CONFIG_NEEDS_DATABASE, "database", config->database != NULL },
+        { CONFIG_NEEDS_REDIS, "redis", config->redis != NULL },
+        { CONFIG_NEEDS_LISTEN, "listen", config->listen != NULL },
+        { CONFIG_NEEDS_KEYS, "key_file", config->key_file != NULL },
+        { CONFIG_NEEDS_STATE, "state", config->state != NULL },
+        { CONFIG_NEEDS_BASE_URL, "base_url", config->base_url != NULL },
+    };
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        if ((needs & all[i].need) != 0 && !all[i].given) {
+            snprintf(error, cap, "the configuration does not say \"%s\"", all[i].name);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- one setter a key ---- */
+
+static const char *
+config_database(struct config *config, const char *value)
+{
+    if (strncmp(value, "sqlite:", 7) != 0)
+        return "is an address of the form sqlite:/path";
+    if (value[7] != '/')
+        return "needs an absolute path: sqlite:/path";
+    config_replace(&config->database, value);
+    return NULL;
+}
+
+static const char *
+config_redis(struct config *config, const char *value)
+{
+    char *path = NULL, *host = NULL;
+    int   port = 0;
+
+    if (strncmp(value, "unix:", 5) == 0) {
+        if (value[5] != '/')
+            return "needs an absolute path: unix:/path";
+        path = strdup(value + 5);
+    } else {
+        const char *colon = strrchr(value, ':');
+        char       *end;
+        if (colon == NULL || colon == value)
+            return "is unix:/path or host:port";
+        unsigned long number = strtoul(colon + 1, &end, 10);
+        if (colon[1] < '0' || colon[1] > '9' || *end != '\0' || number < 1 || number > 65535)
+            return "has no port between 1 and 65535";
+        port = (int) number;
+        bool bracketed = value[0] == '[' && colon[-1] == ']';
+        host = strndup(value + bracketed, (size_t) (colon - value) - 2 * bracketed);
+    }
+
+    free(config->redis_path);
+    free(config->redis_host);
+    config->redis_path = path;
+    config->redis_host = host;
+    config->redis_port = port;
+    config_replace(&config->redis, value);
+    return NULL;
+}
+
+static const char *
+config_listen(struct config *config, const char *value)
+{
+    if (strncmp(value, "unix:", 5) != 0)
+        return "is unix:/path: nginx stands in front, nobody else";
+    if (value[5] != '/')
+        return "needs an absolute path: unix:/path";
+    config_replace(&config->listen, value);
+    config_replace(&config->listen_path, value + 5);
+    return NULL;
+}
+
+static const char *
+config_key_file(struct config *config, const char *value)
+{
+    return config_path(&config->key_file, value);
+}
+
+static const char *
+config_base_url(struct config *config, const char *value)
+{
+    size_t len = strlen(value);
+
+    if (strncmp(value, "http://", 7) != 0 && strncmp(value, "https://", 8) != 0)
+        return "begins with http:// or https://";
+    for (const char *c = value; *c != '\0'; c++) {
+        if ((unsigned char) *c <= ' ' || (unsigned char) *c > '~' || *c == '?' || *c == '#')
+            return "is a plain URL: no spaces, no query";
+    }
+    config_replace(&config->base_url, value);
+    while (len > 0 && config->base_url[len - 1] == '/')
+        config->base_url[--len] = '\0';
+    return NULL;
+}
+
+static const char *
+config_partitions(struct config *config, const char *value)
+{
+    char         *end;
+    unsigned long number = strtoul(value, &end, 10);
+
+    if (value[0] < '0' || value[0] > '9' || *end != '\0' || number < 1 || number > CONFIG_PARTITIONS_MAX)
+        return "is a number between 1 and 64";
+    config->partitions = (unsigned) number;
+    return NULL;
+}
+
+static const char *
+config_state(struct config *config, const char *value)
+{
+    return config_path(&config->state, value);
+}
+
+static const char *
+config_log_level(struct config *config, const char *value)
+{
+    return log_level_parse(value, &config->log_level) ? NULL : "is error, warn, info or debug";
+}
+
+static const char *
+config_path(char **member, const char *value)
+{
+    if (value[0] != '/')
+        return "needs an absolute path";
+    config_replace(member, value);
+    return NULL;
+}
+
+static void
+config_replace(char **member, const char *value)
+{
+    free(*member);
+    *member = strdup(value);
+}

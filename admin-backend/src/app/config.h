@@ -1,0 +1,61 @@
+/*
+ * config.h - affiliated.conf: one section, [affiliated], every key known.
+ *
+ *     [affiliated]
+ *     database   = sqlite:/var/lib/affiliated/affiliated.db
+ *     redis      = unix:/run/redis/redis.sock        ; or host:port
+ *     listen     = unix:/run/affiliated/http.sock
+ *     key_file   = /etc/affiliated/edge.key
+ *     base_url   = https://track.example.com
+ *     partitions = 8
+ *     state      = /var/lib/affiliated
+ *     log_level  = info
+ *
+ * `--set key=value` on the command line wins over the file.  An unknown key, a
+ * key said twice, a relative path: an error that names it.
+ */
+#ifndef AFFILIATED_CONFIG_H
+#define AFFILIATED_CONFIG_H
+
+#include <stddef.h>
+
+#include "app/log.h"
+
+#define CONFIG_PARTITIONS_MAX 64
+
+/* Strings are owned; NULL: not given. */
+struct config {
+    char          *database;   /* a database address, db.h */
+    char          *redis;      /* as written */
+    char          *redis_path; /* of a unix socket, or NULL */
+    char          *redis_host; /* or NULL */
+    int            redis_port;
+    char          *listen;     /* as written: "unix:/path" */
+    char          *listen_path; /* the path in it */
+    char          *key_file;
+    char          *base_url;   /* no slash at its end */
+    char          *state;      /* a folder; lock and control socket live there */
+    unsigned       partitions;
+    enum log_level log_level;
+    unsigned       pinned;     /* bit per key: said on the command line */
+    unsigned       seen;       /* bit per key: said in the file */
+};
+
+void config_init(struct config *config);
+void config_clear(struct config *config);
+
+/* Reads the file; false: error is a sentence with file and line. */
+bool config_load(struct config *config, const char *path, char *error, size_t cap);
+/* One "key=value" of the command line, before or after the file: what was set here stays. */
+bool config_set(struct config *config, const char *assignment, char *error, size_t cap);
+
+/* What a command cannot do without. */
+#define CONFIG_NEEDS_DATABASE (1u << 0)
+#define CONFIG_NEEDS_REDIS    (1u << 1)
+#define CONFIG_NEEDS_LISTEN   (1u << 2)
+#define CONFIG_NEEDS_KEYS     (1u << 3)
+#define CONFIG_NEEDS_STATE    (1u << 4)
+#define CONFIG_NEEDS_BASE_URL (1u << 5)
+bool config_require(const struct config *config, unsigned needs, char *error, size_t cap);
+
+#endif
