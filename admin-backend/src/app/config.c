@@ -3,6 +3,7 @@
  */
 #include "app/config.h"
 
+#include <errno.h>
 #include <ini.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,8 +62,10 @@ config_clear(struct config *config)
 
 struct config_reader {
     struct config *config;
-    char          *error;
-    size_t         cap;
+    FILE          *file;
+    int            line;       /* being read */
+    int            error_line; /* the first one refused here; inih goes on after it */
+    char           error[256];
 };
 
 static int
@@ -75,50 +78,60 @@ config_key_index(const char *name, size_t len)
     return -1;
 }
 
-/* inih's convention: 0 stops the reading and makes this line the error's. */
+static char *
+config_read_line(char *line, int size, void *stream)
+{
+    struct config_reader *reader = stream;
+    reader->line++;
+    return fgets(line, size, reader->file);
+}
+
+static int
+config_refuse(struct config_reader *reader, const char *name, const char *complaint)
+{
+    if (reader->error_line == 0) {
+        reader->error_line = reader->line;
+        snprintf(reader->error, sizeof(reader->error), "\"%s\" %s", name, complaint);
+    }
+    return 0;
+}
+
+/* inih's convention: 0 makes this line the error's. */
 static int
 config_handle(void *user, const char *section, const char *name, const char *value)
 {
     struct config_reader *reader = user;
     int                   key = config_key_index(name, strlen(name));
 
-    if (strcmp(section, "affiliated") != 0) {
-        snprintf(reader->error, reader->cap, "\"%s\" stands in section [%s], not in [affiliated]", name, section);
-        return 0;
-    }
-    if (key < 0) {
-        snprintf(reader->error, reader->cap, "unknown key \"%s\"", name);
-        return 0;
-    }
-    if (reader->config->seen >> key & 1) {
-        snprintf(reader->error, reader->cap, "\"%s\" is said twice", name);
-        return 0;
-    }
+    if (strcmp(section, "affiliated") != 0)
+        return config_refuse(reader, name, "does not stand in section [affiliated]");
+    if (key < 0)
+        return config_refuse(reader, name, "is no key of ours");
+    if (reader->config->seen >> key & 1)
+        return config_refuse(reader, name, "is said twice");
     reader->config->seen |= 1u << key;
     if (reader->config->pinned >> key & 1)
         return 1;
 
     const char *complaint = config_keys[key].set(reader->config, value);
-    if (complaint != NULL) {
-        snprintf(reader->error, reader->cap, "\"%s\" %s", name, complaint);
-        return 0;
-    }
-    return 1;
+    return complaint == NULL ? 1 : config_refuse(reader, name, complaint);
 }
 
 bool
 config_load(struct config *config, const char *path, char *error, size_t cap)
 {
-    char                 what[256] = "";
-    struct config_reader reader = { config, what, sizeof(what) };
-    int                  line = ini_parse(path, config_handle, &reader);
+    struct config_reader reader = { .config = config, .file = fopen(path, "re") };
+    if (reader.file == NULL) {
+        snprintf(error, cap, "cannot read %s: %s", path, strerror(errno));
+        return false;
+    }
 
+    int line = ini_parse_stream(config_read_line, &reader, config_handle, &reader);
+    fclose(reader.file);
     if (line == 0)
         return true;
-    if (line < 0)
-        snprintf(error, cap, "cannot read %s", path);
-    else
-        snprintf(error, cap, "%s line %d: %s", path, line, what[0] != '\0' ? what : "is not \"key = value\"");
+    snprintf(error, cap, "%s line %d: %s", path, line,
+             line == reader.error_line ? reader.error : "is not \"key = value\", or is too long");
     return false;
 }
 
