@@ -330,7 +330,6 @@ CREATE TABLE conversions (
     click_id     TEXT,
     journal_id   @int@ NOT NULL,
     seq          @int@ NOT NULL,
-    content_hash @bytes@ NOT NULL,             -- what a repetition must equal
     created_us   @int@ NOT NULL,
     UNIQUE (program_id, event, txid)
 ) @strict@;
@@ -417,7 +416,7 @@ CREATE TABLE commissions (
     conversion_id @int@ REFERENCES conversions (id),
     component     TEXT NOT NULL DEFAULT 'base',
     level         @int@ NOT NULL DEFAULT 0,
-    period        TEXT NOT NULL DEFAULT '',
+    period        TEXT NOT NULL,               -- '2026-11': the calendar month of the event, UTC
     kind          TEXT NOT NULL CHECK (kind IN ('commission', 'reversal')),
     revision      @int@ NOT NULL DEFAULT 0,
     amount_minor  @int@ NOT NULL,
@@ -439,6 +438,7 @@ CREATE INDEX commissions_created ON commissions (created_us, id);
 CREATE INDEX commissions_affiliate ON commissions (affiliate_id, status, created_us, id);
 CREATE INDEX commissions_status ON commissions (status, created_us, id);
 CREATE INDEX commissions_referral ON commissions (referral_id);
+CREATE INDEX commissions_period ON commissions (affiliate_id, period);  -- tiers count within a period
 
 CREATE TABLE payout_items (
     payout_id     @int@ NOT NULL REFERENCES payouts (id),

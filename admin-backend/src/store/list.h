@@ -20,8 +20,8 @@ enum list_type { LIST_INT, LIST_TEXT, LIST_TEXT_SET /* "a,b,c" */, LIST_TIME /* 
 struct list_filter {
     const char    *name; /* the query parameter: "affiliate_id", "status", "from", "q" */
     enum list_type type;
-    const char    *sql;  /* a condition with one `?` for the value: "r.created_us >= ?"; SET: "r.status = ?" is OR'ed per value;
-                          * SEARCH: lower-cased and escaped for  LIKE ? ESCAPE '!' */
+    const char    *sql;  /* a condition; every `?` stands for the one value: "r.created_us >= ?"; SET: OR'ed per value;
+                          * SEARCH: the value is lower-cased, escaped and wrapped for  LIKE ? ESCAPE '!' */
 };
 struct list_sort {
     const char    *name; /* "created_at": ascending; a leading '-' in the request turns it */
@@ -45,6 +45,9 @@ struct list_query {
     int         count;
     struct { const char *name, *value; } filters[LIST_FILTERS_MAX];
 };
+
+/* One object by id through the same select and view. DB_ROW with *object a new reference, DB_DONE, or an error. */
+enum db_result list_one(struct db *db, const struct list_spec *spec, int64_t id, json_t **object);
 
 /* *page: {"data":[...],"next_cursor":string|null,"total":n,"total_exact":bool}. An unknown name or bad value is SERVICE_INVALID with its field. */
 enum service_result list_run(struct db *db, const struct list_spec *spec, const struct list_query *query,

@@ -1,0 +1,60 @@
+/*
+ * money_steps.h - single steps of money inside a caller's transaction.
+ *
+ * Each checks the domain's table, moves the row by a guarded update and posts
+ * to the ledger.  DB_CONFLICT: the step is not legal from the state that the row is in.
+ */
+#ifndef AFFILIATED_SERVICE_MONEY_STEPS_H
+#define AFFILIATED_SERVICE_MONEY_STEPS_H
+
+#include "service/money.h"
+#include "store/money_rows.h"
+
+#define REFERRAL_COMMISSIONS_MAX 64
+
+/* Inserts a commission that accrues: pending ones into the pending account, approved ones (reversals) into payable. */
+enum db_result step_commission_accrue(struct db *db, const struct commission_new *commission,
+                                      const struct change *change, int64_t *id);
+/* APPROVE or REJECT of one commission. */
+enum db_result step_commission(struct db *db, const struct commission_row *commission, enum commission_event event,
+                               const struct change *change);
+/*
+ * A referral's event with all that hangs on it: approve takes pending
+ * commissions along; reject takes back what was earned (a paid one by a
+ * reversal row; one in a live payout makes it DB_CONFLICT); reopen accrues anew, as the next revision.
+ */
+enum db_result step_referral(struct db *db, const struct referral_row *referral, enum referral_event event,
+                             const struct change *change);
+
+/* What a change looks like for an actor now. */
+static inline struct change
+change_by(const struct service *service, const struct actor *actor, const char *reason)
+{
+    return (struct change){ .actor = actor->name, .reason = reason, .at_us = service->now_us() };
+}
+
+/* Views of the three, for lists, single objects and audit rows; "SELECT ..." of each list_spec makes their columns. */
+json_t *referral_view(struct db_stmt *row);
+json_t *commission_view(struct db_stmt *row);
+json_t *payout_view(struct db_stmt *row);
+
+/*
+ * The frame of every decision: finds the object's view before, runs the step,
+ * takes the view after, writes the audit row; all in one transaction.
+ */
+struct decision {
+    const struct service *service;
+    const struct actor   *actor;
+    const struct list_spec *spec;
+    const char *object_type; /* "commission" */
+    const char *action;      /* audit: "commission.approve" */
+    int64_t     id;          /* 0: the step creates it and sets it */
+    const char *reason;
+    /* Fills *error and returns a result; SERVICE_OK goes on to the audit row and the commit. */
+    enum service_result (*step)(struct db *db, struct decision *decision, struct service_error *error);
+    void       *ctx;         /* the step's own */
+    json_t     *after;       /* out: new reference */
+};
+enum service_result decide(struct decision *decision, json_t **object, struct service_error *error);
+
+#endif

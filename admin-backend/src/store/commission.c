@@ -1,0 +1,179 @@
+#include <string.h>
+
+#include "store/state_change.h"
+
+#define COMMISSION_COLUMNS                                                                                           \
+    "SELECT c.id AS id, c.program_id AS program_id, c.affiliate_id AS affiliate_id, c.referral_id AS referral_id,"    \
+    " c.conversion_id AS conversion_id, c.plan_id AS plan_id, c.revision AS revision, c.basis_minor AS basis_minor," \
+    " c.rate_ppm AS rate_ppm, c.period AS period, c.kind AS kind, c.amount_minor AS amount_minor,"                   \
+    " c.currency AS currency, c.status AS status, COALESCE(p.hold_days, 0) AS hold_days"                             \
+    " FROM commissions c LEFT JOIN plans p ON p.id = c.plan_id"
+
+static void bind_commission(struct db_stmt *row, const struct commission_new *commission, const struct change *change);
+static bool read_commission(struct db_stmt *row, struct commission_row *out);
+
+enum db_result
+commission_insert(struct db *db, const struct commission_new *commission, const struct change *change, int64_t *id)
+{
+    struct db_stmt *row = db_prepare(db, "INSERT INTO commissions (program_id, affiliate_id, referral_id, conversion_id,"
+                                         " plan_id, period, kind, revision, reverses_id, amount_minor, currency,"
+                                         " basis_minor, rate_ppm, status, payable_us, why, created_us, updated_us)"
+                                         " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,"
+                                         " $16, $17, $17) RETURNING id");
+    enum db_result  rc;
+
+    if (row == NULL)
+        return DB_FAILED;
+    bind_commission(row, commission, change);
+    rc = db_step(row);
+    if (rc == DB_ROW)
+        *id = db_int(row, "id");
+    db_end(row);
+    if (rc != DB_ROW)
+        return rc == DB_DONE ? DB_FAILED : rc;
+    return state_change_write(db, "commission", *id, NULL, commission_state_name(commission->state), change);
+}
+
+static void
+bind_commission(struct db_stmt *row, const struct commission_new *commission, const struct change *change)
+{
+    db_bind_int(row, 1, commission->program_id);
+    db_bind_int(row, 2, commission->affiliate_id);
+    db_bind_int(row, 3, commission->referral_id);
+    if (commission->conversion_id != 0)
+        db_bind_int(row, 4, commission->conversion_id);
+    if (commission->plan_id != 0)
+        db_bind_int(row, 5, commission->plan_id);
+    db_bind_text(row, 6, commission->period);
+    db_bind_text(row, 7, commission->kind);
+    db_bind_int(row, 8, commission->revision);
+    if (commission->reverses_id != 0)
+        db_bind_int(row, 9, commission->reverses_id);
+    db_bind_int(row, 10, commission->amount.minor);
+    db_bind_text(row, 11, commission->amount.currency);
+    if (commission->has_basis)
+        db_bind_int(row, 12, commission->basis_minor);
+    if (commission->rate_ppm >= 0)
+        db_bind_int(row, 13, commission->rate_ppm);
+    db_bind_text(row, 14, commission_state_name(commission->state));
+    if (commission->payable_us != 0)
+        db_bind_int(row, 15, commission->payable_us);
+    db_bind_text(row, 16, commission->why);
+    db_bind_int(row, 17, (int64_t) change->at_us);
+}
+
+static bool
+copy_short(char *out, size_t cap, const char *text)
+{
+    if (text == NULL || strlen(text) >= cap)
+        return false;
+    strcpy(out, text);
+    return true;
+}
+
+static bool
+read_commission(struct db_stmt *row, struct commission_row *out)
+{
+    out->id = db_int(row, "id");
+    out->program_id = db_int(row, "program_id");
+    out->affiliate_id = db_int(row, "affiliate_id");
+    out->referral_id = db_int(row, "referral_id");
+    out->conversion_id = db_int(row, "conversion_id");
+    out->plan_id = db_int(row, "plan_id");
+    out->revision = db_int(row, "revision");
+    out->hold_days = db_int(row, "hold_days");
+    out->has_basis = !db_is_null(row, "basis_minor");
+    out->basis_minor = db_int(row, "basis_minor");
+    out->rate_ppm = db_is_null(row, "rate_ppm") ? -1 : db_int(row, "rate_ppm");
+    return copy_short(out->period, sizeof(out->period), db_text(row, "period"))
+           && copy_short(out->kind, sizeof(out->kind), db_text(row, "kind"))
+           && amount_make(db_int(row, "amount_minor"), db_text(row, "currency"), &out->amount)
+           && commission_state_parse(db_text(row, "status"), &out->state);
+}
+
+enum db_result
+commission_find(struct db *db, int64_t id, struct commission_row *out)
+{
+    struct db_stmt *row;
+    enum db_result  rc = db_query(db, &row, COMMISSION_COLUMNS " WHERE c.id = $1", "i", id);
+
+    if (rc != DB_ROW)
+        return rc;
+    if (!read_commission(row, out))
+        rc = DB_CORRUPT;
+    db_end(row);
+    return rc;
+}
+
+enum db_result
+commissions_of_referral(struct db *db, int64_t referral_id, struct commission_row *rows, int *count)
+{
+    struct db_stmt *row = db_prepare(db, COMMISSION_COLUMNS " WHERE c.referral_id = $1 ORDER BY c.id");
+    enum db_result  rc;
+    int             room = *count;
+
+    *count = 0;
+    if (row == NULL)
+        return DB_FAILED;
+    db_bind_int(row, 1, referral_id);
+    while ((rc = db_step(row)) == DB_ROW) {
+        if (*count == room)
+            rc = DB_FAILED;
+        else if (!read_commission(row, &rows[(*count)++]))
+            rc = DB_CORRUPT;
+        if (rc != DB_ROW)
+            break;
+    }
+    db_end(row);
+    return rc == DB_DONE ? DB_OK : rc;
+}
+
+enum db_result
+commission_move(struct db *db, int64_t id, enum commission_state from, enum commission_state to, int64_t payable_us,
+                const struct change *change)
+{
+    enum db_result rc = db_exec(db,
+                                "UPDATE commissions SET status = $3, updated_us = $4, version = version + 1,"
+                                " payable_us = CASE WHEN CAST($5 AS INTEGER) = 0 THEN payable_us ELSE $5 END"
+                                " WHERE id = $1 AND status = $2",
+                                "issii", id, commission_state_name(from), commission_state_name(to),
+                                (int64_t) change->at_us, payable_us);
+
+    if (rc != DB_OK)
+        return rc;
+    if (db_changes(db) != 1)
+        return DB_CONFLICT;
+    return state_change_write(db, "commission", id, commission_state_name(from), commission_state_name(to), change);
+}
+
+enum db_result
+commissions_in_period(struct db *db, int64_t affiliate_id, const char *period, int64_t *count)
+{
+    struct db_stmt *row;
+    enum db_result  rc = db_query(db, &row,
+                                  "SELECT COUNT(*) AS n FROM commissions WHERE affiliate_id = $1 AND period = $2"
+                                   " AND kind = 'commission' AND revision = 0 AND status <> 'rejected'",
+                                  "is", affiliate_id, period);
+
+    if (rc != DB_ROW)
+        return rc == DB_DONE ? DB_FAILED : rc;
+    *count = db_int(row, "n");
+    db_end(row);
+    return DB_OK;
+}
+
+enum db_result
+commission_last_revision(struct db *db, int64_t referral_id, const char *kind, int64_t *revision)
+{
+    struct db_stmt *row;
+    enum db_result  rc = db_query(db, &row,
+                                  "SELECT COALESCE(MAX(revision), -1) AS revision FROM commissions"
+                                   " WHERE referral_id = $1 AND kind = $2",
+                                  "is", referral_id, kind);
+
+    if (rc != DB_ROW)
+        return rc == DB_DONE ? DB_FAILED : rc;
+    *revision = db_int(row, "revision");
+    db_end(row);
+    return DB_OK;
+}

@@ -1,0 +1,235 @@
+#include "store/fact.h"
+
+#include <string.h>
+
+#include "domain/amount.h"
+
+/* False: longer than its place, which our own ingest never writes. */
+static bool
+copy_text(char *out, size_t cap, const char *text)
+{
+    size_t len = text == NULL ? 0 : strlen(text);
+
+    if (len >= cap)
+        return false;
+    memcpy(out, text == NULL ? "" : text, len);
+    out[len] = '\0';
+    return true;
+}
+
+static bool
+copy_amount(struct db_stmt *row, bool *has_amount, struct tracker_money *amount)
+{
+    *has_amount = !db_is_null(row, "amount_minor");
+    return !*has_amount || amount_make(db_int(row, "amount_minor"), db_text(row, "currency"), amount);
+}
+
+enum db_result
+fact_open(struct db *db, uint64_t now_us, struct fact_key *keys, int *count)
+{
+    struct db_stmt *row = db_prepare(db, "SELECT journal_id, seq FROM conversion_facts"
+                                         " WHERE (outcome IS NULL OR outcome = 'parked') AND retry_us <= $1"
+                                         " ORDER BY retry_us, journal_id, seq LIMIT $2");
+    enum db_result  rc;
+    int             room = *count;
+
+    *count = 0;
+    if (row == NULL)
+        return DB_FAILED;
+    db_bind_int(row, 1, (int64_t) now_us);
+    db_bind_int(row, 2, room);
+    while ((rc = db_step(row)) == DB_ROW && *count < room)
+        keys[(*count)++] = (struct fact_key){ db_int(row, "journal_id"), db_int(row, "seq") };
+    db_end(row);
+    return rc == DB_DONE || rc == DB_ROW ? DB_OK : rc;
+}
+
+enum db_result
+fact_read(struct db *db, struct fact_key key, struct fact *fact)
+{
+    struct db_stmt *row;
+    bool            sound;
+    enum db_result  rc = db_query(db, &row,
+                                  "SELECT time_ms, received_ms, event_time_ms, program_id, api_user_id, status,"
+                                   " amount_minor, currency, click_id, event, txid, tries FROM conversion_facts"
+                                   " WHERE journal_id = $1 AND seq = $2 AND (outcome IS NULL OR outcome = 'parked')",
+                                  "ii", key.journal_id, key.seq);
+
+    if (rc != DB_ROW)
+        return rc;
+    *fact = (struct fact){
+        .key = key,
+        .time_ms = db_int(row, "time_ms"),
+        .received_ms = db_int(row, "received_ms"),
+        .event_time_ms = db_int(row, "event_time_ms"),
+        .program_id = db_int(row, "program_id"),
+        .api_user_id = db_int(row, "api_user_id"),
+        .status = (int) db_int(row, "status"),
+        .tries = (int) db_int(row, "tries"),
+    };
+    sound = copy_text(fact->click_id, sizeof(fact->click_id), db_text(row, "click_id"))
+            && copy_text(fact->event, sizeof(fact->event), db_text(row, "event"))
+            && copy_text(fact->txid, sizeof(fact->txid), db_text(row, "txid"))
+            && copy_amount(row, &fact->has_amount, &fact->amount);
+    db_end(row);
+    return sound ? DB_ROW : DB_CORRUPT;
+}
+
+enum db_result
+fact_close(struct db *db, struct fact_key key, const char *outcome, int64_t conversion_id)
+{
+    if (conversion_id == 0)
+        return db_exec(db, "UPDATE conversion_facts SET outcome = $3 WHERE journal_id = $1 AND seq = $2", "iis",
+                       key.journal_id, key.seq, outcome);
+    return db_exec(db, "UPDATE conversion_facts SET outcome = $3, conversion_id = $4 WHERE journal_id = $1 AND seq = $2",
+                   "iisi", key.journal_id, key.seq, outcome, conversion_id);
+}
+
+enum db_result
+fact_park(struct db *db, struct fact_key key, uint64_t retry_us)
+{
+    return db_exec(db, "UPDATE conversion_facts SET outcome = 'parked', retry_us = $3 WHERE journal_id = $1 AND seq = $2",
+                   "iii", key.journal_id, key.seq, (int64_t) retry_us);
+}
+
+enum db_result
+fact_failed(struct db *db, struct fact_key key, int limit, uint64_t retry_us)
+{
+    return db_exec(db,
+                   "UPDATE conversion_facts SET tries = tries + 1, retry_us = $4,"
+                   " outcome = CASE WHEN tries + 1 >= CAST($3 AS INTEGER) THEN 'failed' ELSE outcome END"
+                   " WHERE journal_id = $1 AND seq = $2",
+                   "iiii", key.journal_id, key.seq, (int64_t) limit, (int64_t) retry_us);
+}
+
+/* ---- conversions ---- */
+
+enum db_result
+conversion_find(struct db *db, int64_t program_id, const char *event, const char *txid, struct conversion_row *out)
+{
+    struct db_stmt *row;
+    bool            sound;
+    enum db_result  rc = db_query(db, &row,
+                                  "SELECT id, status, amount_minor, currency, click_id FROM conversions"
+                                   " WHERE program_id = $1 AND event = $2 AND txid = $3",
+                                  "iss", program_id, event, txid);
+
+    if (rc != DB_ROW)
+        return rc;
+    out->id = db_int(row, "id");
+    sound = copy_text(out->status, sizeof(out->status), db_text(row, "status"))
+            && copy_text(out->click_id, sizeof(out->click_id), db_text(row, "click_id"))
+            && copy_amount(row, &out->has_amount, &out->amount);
+    db_end(row);
+    return sound ? DB_ROW : DB_CORRUPT;
+}
+
+enum db_result
+conversion_insert(struct db *db, const struct fact *fact, const char *txid, const char *status, uint64_t now_us,
+                  int64_t *id)
+{
+    struct db_stmt *row = db_prepare(db, "INSERT INTO conversions (program_id, event, txid, status, amount_minor,"
+                                         " currency, event_time_ms, click_id, journal_id, seq, created_us)"
+                                         " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id");
+    enum db_result  rc;
+
+    if (row == NULL)
+        return DB_FAILED;
+    db_bind_int(row, 1, fact->program_id);
+    db_bind_text(row, 2, fact->event);
+    db_bind_text(row, 3, txid);
+    db_bind_text(row, 4, status);
+    if (fact->has_amount) {
+        db_bind_int(row, 5, fact->amount.minor);
+        db_bind_text(row, 6, fact->amount.currency);
+    }
+    db_bind_int(row, 7, fact->event_time_ms);
+    db_bind_text(row, 8, fact->click_id[0] == '\0' ? NULL : fact->click_id);
+    db_bind_int(row, 9, fact->key.journal_id);
+    db_bind_int(row, 10, fact->key.seq);
+    db_bind_int(row, 11, (int64_t) now_us);
+
+    rc = db_step(row);
+    if (rc == DB_ROW)
+        *id = db_int(row, "id");
+    db_end(row);
+    return rc == DB_ROW ? DB_OK : rc == DB_DONE ? DB_FAILED : rc;
+}
+
+enum db_result
+conversion_set_status(struct db *db, int64_t id, const char *from, const char *to)
+{
+    enum db_result rc = db_exec(db, "UPDATE conversions SET status = $3 WHERE id = $1 AND status = $2", "iss", id, from,
+                                to);
+
+    return rc == DB_OK && db_changes(db) != 1 ? DB_CONFLICT : rc;
+}
+
+enum db_result
+conversion_conflict(struct db *db, int64_t conversion_id, struct fact_key key, const char *reason, uint64_t now_us)
+{
+    return db_exec(db,
+                   "INSERT INTO conversion_conflicts (conversion_id, journal_id, seq, reason, at_us)"
+                   " VALUES ($1, $2, $3, $4, $5)",
+                   "iiisi", conversion_id, key.journal_id, key.seq, reason, (int64_t) now_us);
+}
+
+/* ---- what a click id leads to ---- */
+
+enum db_result
+link_owner_at(struct db *db, int64_t link_id, int64_t at_ms, struct link_owner *out)
+{
+    struct db_stmt *row;
+    enum db_result  rc = db_query(db, &row,
+                                  "SELECT v.affiliate_id AS affiliate_id, v.campaign_id AS campaign_id,"
+                                   " c.program_id AS program_id, c.window_days AS window_days"
+                                   " FROM link_versions v JOIN campaigns c ON c.id = v.campaign_id"
+                                   " WHERE v.link_id = $1 AND v.valid_from_ms <= $2"
+                                   " ORDER BY v.valid_from_ms DESC LIMIT 1",
+                                  "ii", link_id, at_ms);
+
+    if (rc != DB_ROW)
+        return rc;
+    out->affiliate_id = db_int(row, "affiliate_id");
+    out->campaign_id = db_int(row, "campaign_id");
+    out->program_id = db_int(row, "program_id");
+    out->window_days = db_int(row, "window_days");
+    db_end(row);
+    return DB_ROW;
+}
+
+enum db_result
+journal_progress(struct db *db, uint64_t short_id, int64_t seq, enum journal_progress *out)
+{
+    struct db_stmt *row;
+    enum db_result  rc = db_query(db, &row, "SELECT MAX(next_seq) AS next_seq FROM journals WHERE short_id = $1", "i",
+                                  (int64_t) short_id);
+
+    if (rc != DB_ROW)
+        return rc == DB_DONE ? DB_FAILED : rc;
+    if (db_is_null(row, "next_seq"))
+        *out = JOURNAL_UNKNOWN;
+    else
+        *out = db_int(row, "next_seq") > seq ? JOURNAL_PASSED : JOURNAL_BEHIND;
+    db_end(row);
+    return DB_OK;
+}
+
+enum db_result
+click_first_touch(struct db *db, uint64_t short_id, int64_t seq, char out[TRACKER_CLICK_ID_LEN + 1])
+{
+    struct db_stmt *row;
+    enum db_result  rc = db_query(db, &row,
+                                  "SELECT c.first_touch AS first_touch FROM journals j"
+                                   " JOIN clicks c ON c.journal_id = j.id AND c.seq = $2"
+                                   " WHERE j.short_id = $1",
+                                  "ii", (int64_t) short_id, seq);
+
+    out[0] = '\0';
+    if (rc != DB_ROW)
+        return rc == DB_DONE ? DB_OK : rc;
+    if (!copy_text(out, TRACKER_CLICK_ID_LEN + 1, db_text(row, "first_touch")))
+        out[0] = '\0';
+    db_end(row);
+    return DB_OK;
+}

@@ -1,0 +1,73 @@
+/*
+ * fact.h - conversion facts as ingest stored them, and the conversions made of them.
+ */
+#ifndef AFFILIATED_STORE_FACT_H
+#define AFFILIATED_STORE_FACT_H
+
+#include "db/db.h"
+#include "tracker_click_id.h"
+#include "tracker_event.h"
+
+#define FACT_TEXT_MAX (TRACKER_FIELD_MAX + 1)
+
+struct fact_key {
+    int64_t journal_id, seq;
+};
+
+/* One fact, copied out of its row. */
+struct fact {
+    struct fact_key key;
+    int64_t         time_ms, received_ms, event_time_ms;
+    int64_t         program_id, api_user_id;
+    int             status;                              /* enum tracker_conversion_status */
+    bool            has_amount;
+    struct tracker_money amount;
+    char            click_id[TRACKER_CLICK_ID_LEN + 1]; /* empty: none */
+    char            event[33];
+    char            txid[FACT_TEXT_MAX];                 /* empty: none */
+    int             tries;
+};
+
+/* Keys of facts that are open (or parked and due), oldest first.  *count in: room, out: found. */
+enum db_result fact_open(struct db *db, uint64_t now_us, struct fact_key *keys, int *count);
+/* DB_ROW when there and still open, DB_DONE when somebody was faster. A row with impossible columns is DB_CORRUPT. */
+enum db_result fact_read(struct db *db, struct fact_key key, struct fact *fact);
+/* outcome: see conversion_facts.outcome; conversion_id 0: none. */
+enum db_result fact_close(struct db *db, struct fact_key key, const char *outcome, int64_t conversion_id);
+enum db_result fact_park(struct db *db, struct fact_key key, uint64_t retry_us);
+/* One more failed try; at `limit` tries the fact is set aside as 'failed'. */
+enum db_result fact_failed(struct db *db, struct fact_key key, int limit, uint64_t retry_us);
+
+struct conversion_row {
+    int64_t id;
+    char    status[16];
+    bool    has_amount;
+    struct tracker_money amount;
+    char    click_id[TRACKER_CLICK_ID_LEN + 1];
+};
+
+/* DB_ROW or DB_DONE. */
+enum db_result conversion_find(struct db *db, int64_t program_id, const char *event, const char *txid,
+                               struct conversion_row *out);
+enum db_result conversion_insert(struct db *db, const struct fact *fact, const char *txid, const char *status,
+                                 uint64_t now_us, int64_t *id);
+enum db_result conversion_set_status(struct db *db, int64_t id, const char *from, const char *to);
+/* Kept for review: a fact that contradicts its conversion. */
+enum db_result conversion_conflict(struct db *db, int64_t conversion_id, struct fact_key key, const char *reason,
+                                   uint64_t now_us);
+
+/* ---- what a click id leads to ---- */
+
+struct link_owner {
+    int64_t affiliate_id, campaign_id, program_id, window_days;
+};
+/* Owner and campaign of a link as of a time. DB_ROW, or DB_DONE: no such link then. */
+enum db_result link_owner_at(struct db *db, int64_t link_id, int64_t at_ms, struct link_owner *out);
+
+enum journal_progress { JOURNAL_UNKNOWN, JOURNAL_BEHIND, JOURNAL_PASSED };
+/* Whether the database has committed that click's journal beyond it. */
+enum db_result journal_progress(struct db *db, uint64_t short_id, int64_t seq, enum journal_progress *out);
+/* The first touch that the click's cookie named, or "" */
+enum db_result click_first_touch(struct db *db, uint64_t short_id, int64_t seq, char out[TRACKER_CLICK_ID_LEN + 1]);
+
+#endif
