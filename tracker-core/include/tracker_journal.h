@@ -8,10 +8,11 @@
  * Segment 0 carries the lock (flock, O_CLOEXEC) and is unlinked last.
  *
  * Segment header, little-endian, CRC-32C over the immutable part:
- *     magic "AFFJRNL1", id 16, number u32, kind u8, partition u16,
+ *     magic "AFFJRNL1", id 16, number u32, kind u8, 0 u8, partition u16,
  *     edge name 32 (NUL-padded), created_ms u64, size u64, first sequence u64,
- *     running hash before it u64, crc u32;  then, in segment 0 only and outside
- *     the CRC, the mutable counters: dropped u64.
+ *     running hash before it u64, crc u32;  then, in segment 0 only, at offset
+ *     128 and outside the CRC, the mutable counters: dropped u64, freed u64 (what
+ *     lies below this sequence and has no file was freed, not lost).
  * A segment's first sequence and hash are written when the writer enters it
  * (until then first sequence is 0: a spare that was never used).
  *
@@ -30,7 +31,8 @@
 #define TRACKER_SEGMENT_BYTES       (4u << 20)
 #define TRACKER_SEGMENT_FIRST_BYTES (256u << 10)
 #define TRACKER_EDGE_NAME_MAX       31
-#define TRACKER_SEQUENCE_MAX        UINT32_C(0xfffffff0) /* rotate the journal before: a click id carries 32 bits */
+/* Rotate the journal before: a click id carries 32 bits. */
+#define TRACKER_SEQUENCE_MAX        UINT32_C(0xfffffff0)
 
 /* Persisted. */
 enum tracker_journal_kind {
@@ -79,9 +81,16 @@ int  tracker_journal_create(struct tracker_journal **journal, int dir_fd,
 int  tracker_journal_adopt(struct tracker_journal **journal, int dir_fd,
                            const struct tracker_journal_id *id);
 
+/* Any thread: whose a journal is, without taking or locking it.  -EINVAL: segment 0 is not a journal. */
+int  tracker_journal_peek(int dir_fd, const struct tracker_journal_id *id,
+                          struct tracker_journal_identity *identity);
+
 /* Unmaps, closes, unlocks.  Deletes nothing. */
 void tracker_journal_close(struct tracker_journal *journal);
-/* Unlinks every segment (0 last), then closes.  Returns the bytes given back. */
+/*
+ * Unlinks every segment (0 last), then closes.  Returns the bytes given back.
+ * An adopted journal that has failed is only closed.
+ */
 uint64_t tracker_journal_delete(struct tracker_journal *journal);
 
 const struct tracker_journal_identity *tracker_journal_identity(const struct tracker_journal *journal);
@@ -94,11 +103,15 @@ uint64_t tracker_journal_next(const struct tracker_journal *journal);
 /*
  * Space for a payload of at most max_len bytes, inside the mapping, or NULL:
  * the current segment is full and no spare was given (make one and retry, or
- * drop), or the journal has failed or reached TRACKER_SEQUENCE_MAX.  A reservation not committed is simply forgotten.
+ * drop), or the journal has failed or reached TRACKER_SEQUENCE_MAX.  A reservation
+ * not committed is simply forgotten.
  */
 uint8_t *tracker_journal_reserve(struct tracker_journal *journal, size_t max_len);
 
-/* Commits the reserved payload (len <= max_len): from here on a killed worker loses nothing. Returns its sequence. */
+/*
+ * Commits the reserved payload: from here on a killed worker loses nothing.  Returns its
+ * sequence; 0, and nothing is committed, when len is more than was reserved, or nothing was.
+ */
 uint64_t tracker_journal_commit(struct tracker_journal *journal, uint8_t type, uint64_t time_ms,
                                 size_t len);
 
@@ -106,9 +119,12 @@ uint64_t tracker_journal_commit(struct tracker_journal *journal, uint8_t type, u
 uint64_t tracker_journal_drop(struct tracker_journal *journal);
 uint64_t tracker_journal_dropped(const struct tracker_journal *journal);
 
-/* True when less than half of the current segment is left and no spare is at hand; *number names the segment to make. */
+/*
+ * True when less than half of the current segment is left and no spare is at hand; *number names
+ * the segment to make.  It may be made and given earlier: it is always the last one's number + 1.
+ */
 bool tracker_journal_wants_spare(const struct tracker_journal *journal, uint32_t *number);
-/* Steals the spare's fd and mapping. */
+/* Steals the spare's fd and mapping.  One that cannot be used (a second one, another number) is discarded. */
 void tracker_journal_give_spare(struct tracker_journal *journal, struct tracker_spare *spare);
 
 /* ---- durability ---- */
@@ -120,13 +136,21 @@ struct tracker_sync {
     uint64_t covers; /* every record below this sequence is on disk afterwards */
     int      error;  /* of tracker_sync_run: 0 or negative errno */
 };
-/* Collects what must be synced now.  False: nothing is unsynced. */
+/*
+ * Collects what must be synced now.  False: nothing is unsynced.  It may cover less than was
+ * committed (many segments, or no descriptors left: then count is 0); tracker_journal_synced tells.
+ */
 bool tracker_journal_sync_begin(struct tracker_journal *journal, struct tracker_sync *sync);
 void tracker_sync_run(struct tracker_sync *sync); /* any thread: fdatasync in order, closes the fds */
 /* Back on the owner's thread.  An error fails the journal for ever (a failed fsync may have lost pages). */
 void tracker_journal_sync_end(struct tracker_journal *journal, const struct tracker_sync *sync);
-/* Every record below this is on disk. */
+/* Every record below this is on disk.  Of an adopted journal nothing is known: 1. */
 uint64_t tracker_journal_synced(const struct tracker_journal *journal);
+/*
+ * Owner: a sync failed; drain what is there, write elsewhere.  Adopted: a segment could not be
+ * opened for a passing reason (descriptors, memory), so TRACKER_READ_END did not mean the end:
+ * close it, adopt it again later.
+ */
 bool     tracker_journal_failed(const struct tracker_journal *journal);
 
 /* ---- reading, in sequence order; own and adopted journals alike ---- */
@@ -147,7 +171,7 @@ enum tracker_read_verdict {
 struct tracker_run {
     uint64_t first;       /* sequence of the first record */
     uint32_t count;
-    uint64_t hash_before; /* running hash before the first */
+    uint64_t hash_before; /* running hash before the first; 0: unknown, behind a gap */
     uint64_t hash_after;
     const uint8_t *bytes; /* raw records, contiguous, borrowed from the mapping until the next free/close */
     size_t   len;
@@ -160,8 +184,8 @@ struct tracker_gap {
 
 /*
  * Yields up to max_records / max_bytes consecutive records from sequence
- * `from`, all of one segment.  Reading on where the last run ended is O(run);
- * going elsewhere scans one segment.  In an adopted journal every CRC is
+ * `from`, all of one segment, and at least one whatever the limits.  Reading on
+ * where the last run ended is O(run); going elsewhere scans one segment.  In an adopted journal every CRC is
  * checked, and a hole is reported only when a later record or segment proves it.
  */
 enum tracker_read_verdict
@@ -173,7 +197,9 @@ tracker_journal_read(struct tracker_journal *journal, uint64_t from, uint32_t ma
 /*
  * Frees whole segments that end at or below `acked` and were last written
  * before `before_ms` (0 = whatever their age), oldest first, at most max_bytes (0 = no
- * limit).  Segment 0 stays until tracker_journal_delete.  Returns the bytes freed.
+ * limit; less than a segment's size frees nothing).  Segment 0 stays until
+ * tracker_journal_delete, and readable.  What is acked but too young is unmapped, within the
+ * same max_bytes, and mapped again when it is read.  Returns the bytes freed.
  */
 uint64_t tracker_journal_free(struct tracker_journal *journal, uint64_t acked, uint64_t before_ms,
                               uint64_t max_bytes);

@@ -62,6 +62,10 @@ enum tracker_record_verdict
 tracker_record_read(const uint8_t *at, size_t avail, uint32_t salt, uint64_t sequence,
                     struct tracker_record *out);
 
+/* The same without computing the CRC (so never BAD): for what this very process wrote. */
+enum tracker_record_verdict
+tracker_record_glance(const uint8_t *at, size_t avail, uint64_t sequence, struct tracker_record *out);
+
 /* CRC-32C (Castagnoli), hardware where the processor has it. crc of nothing is 0. */
 uint32_t tracker_crc32c(uint32_t crc, const void *data, size_t len);
 

@@ -139,6 +139,16 @@ enum tracker_record_verdict
 tracker_record_read(const uint8_t *at, size_t avail, uint32_t salt, uint64_t sequence,
                     struct tracker_record *out)
 {
+    enum tracker_record_verdict verdict = tracker_record_glance(at, avail, sequence, out);
+
+    if (verdict == TRACKER_RECORD_OK && out->crc != record_crc(at, salt, out->len))
+        return TRACKER_RECORD_BAD;
+    return verdict;
+}
+
+enum tracker_record_verdict
+tracker_record_glance(const uint8_t *at, size_t avail, uint64_t sequence, struct tracker_record *out)
+{
     uint32_t word, len;
     uint64_t meta;
 
@@ -159,7 +169,7 @@ tracker_record_read(const uint8_t *at, size_t avail, uint32_t salt, uint64_t seq
     out->crc = load32(at + CRC_OFFSET);
     out->len = len;
     out->payload = at + TRACKER_RECORD_HEADER;
-    return out->crc == record_crc(at, salt, len) ? TRACKER_RECORD_OK : TRACKER_RECORD_BAD;
+    return TRACKER_RECORD_OK;
 }
 
 static uint64_t
