@@ -177,6 +177,21 @@ conversion_conflict(struct db *db, int64_t conversion_id, struct fact_key key, c
 /* ---- what a click id leads to ---- */
 
 enum db_result
+program_rule(struct db *db, int64_t program_id, enum tracker_attribution_rule *rule)
+{
+    struct db_stmt *row;
+    enum db_result  rc = db_query(db, &row, "SELECT attribution FROM programs WHERE id = $1", "i", program_id);
+
+    *rule = TRACKER_ATTRIBUTION_LAST;
+    if (rc == DB_ROW) {
+        if (strcmp(db_text(row, "attribution"), "first") == 0)
+            *rule = TRACKER_ATTRIBUTION_FIRST;
+        db_end(row);
+    }
+    return rc == DB_ROW || rc == DB_DONE ? DB_OK : rc;
+}
+
+enum db_result
 link_owner_at(struct db *db, int64_t link_id, int64_t at_ms, struct link_owner *out)
 {
     struct db_stmt *row;

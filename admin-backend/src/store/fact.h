@@ -5,6 +5,7 @@
 #define AFFILIATED_STORE_FACT_H
 
 #include "db/db.h"
+#include "tracker_attribution.h"
 #include "tracker_click_id.h"
 #include "tracker_event.h"
 
@@ -57,6 +58,9 @@ enum db_result conversion_conflict(struct db *db, int64_t conversion_id, struct 
                                    uint64_t now_us);
 
 /* ---- what a click id leads to ---- */
+
+/* "last" or "first" of a program; LAST when it is gone. */
+enum db_result program_rule(struct db *db, int64_t program_id, enum tracker_attribution_rule *rule);
 
 struct link_owner {
     int64_t affiliate_id, campaign_id, program_id, window_days;

@@ -104,9 +104,10 @@ enum db_result payout_reference_used(struct db *db, const char *reference, bool 
 /* Moves all live items' commissions from in_payout to `to`; releasing them (to approved) ends the items' life. */
 enum db_result payout_items_move(struct db *db, int64_t payout_id, enum commission_state to, const struct change *change);
 
-/* What a payout needs to know of its affiliate. DB_ROW, DB_DONE. */
+/* What money needs to know of an affiliate. DB_ROW, DB_DONE. */
 struct payee {
-    int64_t program_id, minimum_minor; /* of the group, program currency */
+    int64_t program_id, group_id;      /* group 0: none */
+    int64_t minimum_minor;             /* of the group, program currency */
     char    status[12], currency[4];   /* the program's */
     char    method[32];                /* the group's first, or "bank_transfer" */
 };

@@ -193,7 +193,7 @@ payee_find(struct db *db, int64_t affiliate_id, struct payee *out)
     struct db_stmt *row;
     const char     *method;
     enum db_result  rc = db_query(db, &row,
-                                  "SELECT a.program_id AS program_id, a.status AS status, p.currency AS currency,"
+                                  "SELECT a.program_id AS program_id, a.group_id AS group_id, a.status AS status, p.currency AS currency,"
                                    " COALESCE(g.minimum_payout_minor, 0) AS minimum_minor, g.payout_methods AS methods"
                                    " FROM affiliates a JOIN programs p ON p.id = a.program_id"
                                    " LEFT JOIN affiliate_groups g ON g.id = a.group_id WHERE a.id = $1",
@@ -201,7 +201,11 @@ payee_find(struct db *db, int64_t affiliate_id, struct payee *out)
 
     if (rc != DB_ROW)
         return rc;
-    *out = (struct payee){ .program_id = db_int(row, "program_id"), .minimum_minor = db_int(row, "minimum_minor") };
+    *out = (struct payee){
+        .program_id = db_int(row, "program_id"),
+        .group_id = db_int(row, "group_id"),
+        .minimum_minor = db_int(row, "minimum_minor"),
+    };
     strncpy(out->status, db_text(row, "status"), sizeof(out->status) - 1);
     strncpy(out->currency, db_text(row, "currency"), sizeof(out->currency) - 1);
     /* The first name of a JSON array of plain words. */
