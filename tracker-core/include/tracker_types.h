@@ -2,8 +2,8 @@
  * tracker_types.h - what every tracker header shares.
  *
  * The library knows neither nginx nor SQL nor sockets.  It never prints, never
- * exits, keeps no global mutable state but two dispatch tables set once by
- * tracker_init(), and is safe to call from any thread on distinct objects.
+ * exits, keeps no global mutable state of its own, and is safe to call from any
+ * thread on distinct objects once tracker_init() has returned.
  */
 #ifndef TRACKER_TYPES_H
 #define TRACKER_TYPES_H
@@ -51,7 +51,7 @@ void tracker_journal_id_format(const struct tracker_journal_id *id, char *hex);
 /* true only for exactly 32 lower-case hex digits. */
 bool tracker_journal_id_parse(struct tracker_journal_id *id, struct tracker_str hex);
 
-/* Sets up libsodium and the CRC dispatch.  Idempotent; 0, or -1 when libsodium fails. */
+/* Sets up libsodium.  Idempotent; 0, or -1 when libsodium fails. */
 int tracker_init(void);
 
 #endif
