@@ -42,14 +42,18 @@ load64(const uint8_t *at)
 #define ENTRY(n, a, b, c, d, e, f, g, h)                                                                     \
     (((n) & 1 ? (a) : 0) ^ ((n) & 2 ? (b) : 0) ^ ((n) & 4 ? (c) : 0) ^ ((n) & 8 ? (d) : 0) ^                 \
      ((n) & 16 ? (e) : 0) ^ ((n) & 32 ? (f) : 0) ^ ((n) & 64 ? (g) : 0) ^ ((n) & 128 ? (h) : 0))
-#define ENTRIES_4(n, ...)  ENTRY(n, __VA_ARGS__), ENTRY((n) + 1, __VA_ARGS__), ENTRY((n) + 2, __VA_ARGS__),   \
-                           ENTRY((n) + 3, __VA_ARGS__)
-#define ENTRIES_16(n, ...) ENTRIES_4(n, __VA_ARGS__), ENTRIES_4((n) + 4, __VA_ARGS__),                        \
-                           ENTRIES_4((n) + 8, __VA_ARGS__), ENTRIES_4((n) + 12, __VA_ARGS__)
-#define ENTRIES_64(n, ...) ENTRIES_16(n, __VA_ARGS__), ENTRIES_16((n) + 16, __VA_ARGS__),                     \
-                           ENTRIES_16((n) + 32, __VA_ARGS__), ENTRIES_16((n) + 48, __VA_ARGS__)
-#define SLICE(...)         { ENTRIES_64(0, __VA_ARGS__), ENTRIES_64(64, __VA_ARGS__),                         \
-                             ENTRIES_64(128, __VA_ARGS__), ENTRIES_64(192, __VA_ARGS__) }
+#define ENTRIES_4(n, ...)                                                                                    \
+    ENTRY(n, __VA_ARGS__), ENTRY((n) + 1, __VA_ARGS__), ENTRY((n) + 2, __VA_ARGS__),                         \
+        ENTRY((n) + 3, __VA_ARGS__)
+#define ENTRIES_16(n, ...)                                                                                   \
+    ENTRIES_4(n, __VA_ARGS__), ENTRIES_4((n) + 4, __VA_ARGS__), ENTRIES_4((n) + 8, __VA_ARGS__),             \
+        ENTRIES_4((n) + 12, __VA_ARGS__)
+#define ENTRIES_64(n, ...)                                                                                   \
+    ENTRIES_16(n, __VA_ARGS__), ENTRIES_16((n) + 16, __VA_ARGS__), ENTRIES_16((n) + 32, __VA_ARGS__),        \
+        ENTRIES_16((n) + 48, __VA_ARGS__)
+#define SLICE(...)                                                                                           \
+    { ENTRIES_64(0, __VA_ARGS__), ENTRIES_64(64, __VA_ARGS__), ENTRIES_64(128, __VA_ARGS__),                 \
+      ENTRIES_64(192, __VA_ARGS__) }
 
 static const uint32_t crc32c_table[8][256] = {
     SLICE(0xf26b8303, 0xe13b70f7, 0xc79a971f, 0x8ad958cf, 0x105ec76f, 0x20bd8ede, 0x417b1dbc, 0x82f63b78),
@@ -84,6 +88,12 @@ crc32c_sse42(uint32_t state, const uint8_t *p, size_t len)
 {
     uint64_t wide = state;
 
+    for (; len >= 32; p += 32, len -= 32) {
+        wide = _mm_crc32_u64(wide, load64(p));
+        wide = _mm_crc32_u64(wide, load64(p + 8));
+        wide = _mm_crc32_u64(wide, load64(p + 16));
+        wide = _mm_crc32_u64(wide, load64(p + 24));
+    }
     for (; len >= 8; p += 8, len -= 8)
         wide = _mm_crc32_u64(wide, load64(p));
     state = (uint32_t) wide;
