@@ -33,7 +33,7 @@ extern ngx_module_t ngx_http_affiliate_module;
 typedef struct {
     ngx_str_t text; /* as written, for logs */
     char     *path; /* NUL-terminated; NULL for TCP */
-    char     *host; /* NUL-terminated numeric address; NULL for a unix socket, and when shipping is off */
+    char     *host; /* NUL-terminated numeric address; path and host both NULL: nothing is shipped */
     in_port_t port; /* host byte order */
 } ngx_http_affiliate_redis_t;
 
@@ -60,6 +60,7 @@ typedef struct {
     ngx_shm_zone_t                   *shm_zone;
     ngx_http_affiliate_zone_t        *zone;          /* mapped before any worker starts */
     ngx_thread_pool_t                *thread_pool;   /* "default" */
+    ngx_str_t                         needed_by;     /* a directive that cannot do without affiliate_state; or len 0 */
 } ngx_http_affiliate_main_conf_t;
 
 /* ---- the shared zone: counters that only grow, and gauges of the living ---- */
@@ -93,7 +94,7 @@ typedef struct {
     X(REDIS_ERRORS, "redis_errors")
 
 #define NGX_HTTP_AFFILIATE_GAUGES(X)                                                                           \
-    X(TRAFFIC_BYTES, "traffic_bytes")              /* on disk: own journal and the orphans held */             \
+    X(TRAFFIC_BYTES, "traffic_bytes")              /* on disk, whole folder: set by the worker that counts */   \
     X(MONEY_BYTES, "money_bytes")                                                                              \
     X(RECORDS_PENDING, "records_pending")          /* recorded, not yet acked */                               \
     X(ORPHANS, "orphans")                          /* adopted journals held */                                 \
@@ -129,10 +130,14 @@ typedef struct {
 
 /* Fixed arrays and atomics only: the master can unlock a zone after a kill, not repair it. */
 struct ngx_http_affiliate_zone_s {
-    uint64_t     layout;              /* NGX_HTTP_AFFILIATE_LAYOUT: a reload must not misread an older module's zone */
+    uint64_t     layout;              /* a reload must not misread the zone of another build of the module */
     ngx_atomic_t snapshot_generation; /* the fetcher adds 1 after it renamed new files into place */
     ngx_atomic_t consumer_beat_ms;    /* wall clock of the last consumer heartbeat heard; 0: never */
     ngx_atomic_t unrecorded;          /* numbers the ids of clicks when a worker has no journal at all */
+    /* By journal kind - 1; the wire's own.  Bytes on disk of the whole folder (recounted every second), and
+     * the wall clock second in which somebody last ran short: then all workers free what is acked. */
+    ngx_atomic_t journal_bytes[2];
+    ngx_atomic_t journal_wanted[2];
     ngx_http_affiliate_slot_t slots[NGX_HTTP_AFFILIATE_SLOTS];
 };
 

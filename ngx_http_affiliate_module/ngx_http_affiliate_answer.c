@@ -1,0 +1,103 @@
+/*
+ * ngx_http_affiliate_answer.c - headers, JSON bodies and errors, as every handler sends them.
+ */
+#include "ngx_http_affiliate_compat.h"
+#include "ngx_http_affiliate_request.h"
+
+#define NGX_HTTP_AFFILIATE_ROW(name, status, code, message) { status, code, message },
+const ngx_http_affiliate_error_t ngx_http_affiliate_errors[NGX_HTTP_AFFILIATE_ERROR_COUNT] = {
+    NGX_HTTP_AFFILIATE_ERRORS(NGX_HTTP_AFFILIATE_ROW)
+};
+#undef NGX_HTTP_AFFILIATE_ROW
+
+ngx_int_t
+ngx_http_affiliate_send_error(ngx_http_request_t *r, const ngx_http_affiliate_error_t *error)
+{
+    size_t    len;
+    ngx_str_t body;
+
+    if ((error->status == 405 && ngx_http_affiliate_add_literal(r, "Allow", "GET, POST") != NGX_OK)
+        || (error->status == 401 && ngx_http_affiliate_add_literal(r, "WWW-Authenticate", "Bearer") != NGX_OK)
+        || (error->status == 503 && ngx_http_affiliate_add_literal(r, "Retry-After", "2") != NGX_OK))
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    len = sizeof("{\"error\":{\"code\":\"\",\"message\":\"\",\"doc_url\":\"/docs/errors#\"}}\n") + 2 * ngx_strlen(error->code)
+          + ngx_strlen(error->message);
+    body.data = ngx_pnalloc(r->pool, len);
+    if (body.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    body.len = ngx_sprintf(body.data,
+                           "{\"error\":{\"code\":\"%s\",\"message\":\"%s\",\"doc_url\":\"/docs/errors#%s\"}}\n",
+                           error->code, error->message, error->code) - body.data;
+    return ngx_http_affiliate_send_json(r, error->status, &body);
+}
+
+ngx_int_t
+ngx_http_affiliate_send_json(ngx_http_request_t *r, ngx_uint_t status, ngx_str_t *body)
+{
+    ngx_int_t    rc;
+    ngx_buf_t   *b;
+    ngx_chain_t  out;
+
+    if (ngx_http_affiliate_add_literal(r, "Cache-Control", "no-store") != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    b = ngx_calloc_buf(r->pool);
+    if (b == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+    b->pos = body->data;
+    b->last = body->data + body->len;
+    b->memory = 1;
+    b->last_buf = r == r->main;
+    b->last_in_chain = 1;
+    out.buf = b;
+    out.next = NULL;
+
+    r->headers_out.status = status;
+    r->headers_out.content_length_n = body->len;
+    ngx_str_set(&r->headers_out.content_type, "application/json");
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
+    r->headers_out.content_type_lowcase = NULL;
+
+    rc = ngx_http_send_header(r);
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+    return ngx_http_output_filter(r, &out);
+}
+
+ngx_int_t
+ngx_http_affiliate_send_empty(ngx_http_request_t *r, ngx_uint_t status)
+{
+    ngx_int_t rc;
+
+    r->headers_out.status = status;
+    r->headers_out.content_length_n = 0;
+    r->header_only = 1;
+
+    rc = ngx_http_send_header(r);
+    return rc == NGX_ERROR || rc > NGX_OK ? rc : NGX_OK;
+}
+
+ngx_int_t
+ngx_http_affiliate_add_header(ngx_http_request_t *r, const char *key, size_t key_len, ngx_str_t *value)
+{
+    ngx_table_elt_t *h = ngx_list_push(&r->headers_out.headers);
+
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+    h->hash = 1;
+    h->key.len = key_len;
+    h->key.data = (u_char *) key;
+    h->value = *value;
+    h->lowcase_key = NULL;
+    ngx_http_affiliate_header_unchained(h);
+    return NGX_OK;
+}

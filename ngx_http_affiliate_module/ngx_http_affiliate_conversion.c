@@ -1,0 +1,307 @@
+/*
+ * ngx_http_affiliate_conversion.c - a postback: key, parameters, journal, disk, answer.
+ *
+ * The key is judged before the body is read.  "Accepted" is said only after the record is on disk; a
+ * caller that hears anything else, or nothing, may repeat: the same txid counts once.
+ */
+#include "ngx_http_affiliate_request.h"
+
+#define NGX_HTTP_AFFILIATE_BODY_MAX (64 * 1024)
+
+/* Kept from the key's check to the answer, in the request's pool. */
+typedef struct {
+    const struct tracker_snapshot *snapshot; /* pinned */
+    struct tracker_api_key_row     key;
+    uint64_t                       journal;
+    uint64_t                       sequence;
+} ngx_http_affiliate_postback_t;
+
+static ngx_int_t ngx_http_affiliate_conversion_refuse(ngx_http_request_t *r,
+                                                      const ngx_http_affiliate_error_t *error);
+static const ngx_http_affiliate_error_t *ngx_http_affiliate_conversion_admit(ngx_http_request_t *r,
+                                                                             ngx_http_affiliate_ctx_t *ctx);
+static const ngx_http_affiliate_error_t *ngx_http_affiliate_conversion_body_kind(ngx_http_request_t *r,
+                                                                                 ngx_uint_t *json);
+static ngx_uint_t ngx_http_affiliate_media_type(ngx_str_t *value, const char *type);
+static void ngx_http_affiliate_conversion_read(ngx_http_request_t *r);
+static const ngx_http_affiliate_error_t *ngx_http_affiliate_conversion_fields(ngx_http_request_t *r,
+                                                                              ngx_http_affiliate_fields_t *fields);
+static const ngx_http_affiliate_error_t *ngx_http_affiliate_conversion_text(ngx_http_request_t *r,
+                                                                            struct tracker_str *body);
+static const ngx_http_affiliate_error_t *ngx_http_affiliate_conversion_record(ngx_http_request_t *r,
+                                                                              ngx_http_affiliate_ctx_t *ctx);
+static size_t ngx_http_affiliate_conversion_bound(const struct tracker_conversion *event);
+static void ngx_http_affiliate_conversion_synced(ngx_http_request_t *r, void *data, ngx_int_t rc);
+
+ngx_int_t
+ngx_http_affiliate_conversion_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                         rc;
+    ngx_http_affiliate_ctx_t         *ctx = ngx_http_affiliate_get_ctx(r);
+    const ngx_http_affiliate_error_t *error;
+
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    error = ngx_http_affiliate_conversion_admit(r, ctx);
+    if (error != NULL) {
+        rc = ngx_http_discard_request_body(r);
+        return rc == NGX_OK ? ngx_http_affiliate_conversion_refuse(r, error) : rc;
+    }
+
+    r->request_body_in_single_buf = 1;
+    rc = ngx_http_read_client_request_body(r, ngx_http_affiliate_conversion_read);
+    return rc >= NGX_HTTP_SPECIAL_RESPONSE ? rc : NGX_DONE;
+}
+
+/* The body has been read: its reference on the request goes with the answer. */
+static void
+ngx_http_affiliate_conversion_read(ngx_http_request_t *r)
+{
+    ngx_http_affiliate_ctx_t         *ctx = ngx_http_get_module_ctx(r, ngx_http_affiliate_module);
+    const ngx_http_affiliate_error_t *error;
+
+    error = ngx_http_affiliate_conversion_record(r, ctx);
+    if (error != NULL) {
+        ngx_http_finalize_request(r, ngx_http_affiliate_conversion_refuse(r, error));
+    }
+}
+
+static ngx_int_t
+ngx_http_affiliate_conversion_refuse(ngx_http_request_t *r, const ngx_http_affiliate_error_t *error)
+{
+    ngx_http_affiliate_ctx_t *ctx = ngx_http_get_module_ctx(r, ngx_http_affiliate_module);
+
+    ctx->verdict = error->code;
+    if (error->status >= 500) {
+        ngx_http_affiliate_count(CONVERSIONS_UNAVAILABLE);
+    } else {
+        ngx_http_affiliate_count(CONVERSIONS_REFUSED);
+    }
+    return ngx_http_affiliate_send_error(r, error);
+}
+
+/* Everything that can be said before the body is read. */
+static const ngx_http_affiliate_error_t *
+ngx_http_affiliate_conversion_admit(ngx_http_request_t *r, ngx_http_affiliate_ctx_t *ctx)
+{
+    ngx_uint_t                        json;
+    ngx_http_affiliate_postback_t    *postback;
+    const ngx_http_affiliate_error_t *error;
+
+    if (!(r->method & (NGX_HTTP_GET | NGX_HTTP_POST))) {
+        return ngx_http_affiliate_error(METHOD);
+    }
+    if (ngx_http_affiliate_snapshot() == NULL) {
+        return ngx_http_affiliate_error(STARTING);
+    }
+
+    postback = ngx_pcalloc(r->pool, sizeof(ngx_http_affiliate_postback_t));
+    if (postback == NULL || (postback->snapshot = ngx_http_affiliate_snapshot_pin(r->pool)) == NULL) {
+        return ngx_http_affiliate_error(NO_MEMORY);
+    }
+    ctx->postback = postback;
+
+    error = ngx_http_affiliate_authenticate(r, postback->snapshot, TRACKER_ROLE_ADVERTISER,
+                                            TRACKER_SCOPE_CONVERSIONS_WRITE, &postback->key);
+    if (error != NULL) {
+        return error;
+    }
+    ctx->api_user = postback->key.api_user;
+
+    if (r->headers_in.content_length_n > NGX_HTTP_AFFILIATE_BODY_MAX) {
+        return ngx_http_affiliate_error(BODY_TOO_LARGE);
+    }
+    return ngx_http_affiliate_conversion_body_kind(r, &json);
+}
+
+/* Only a POST's body is looked at; one without a type must be empty. */
+static const ngx_http_affiliate_error_t *
+ngx_http_affiliate_conversion_body_kind(ngx_http_request_t *r, ngx_uint_t *json)
+{
+    ngx_table_elt_t *type = r->headers_in.content_type;
+
+    *json = 0;
+    if (r->method != NGX_HTTP_POST || (r->headers_in.content_length_n <= 0 && !r->headers_in.chunked)) {
+        return NULL;
+    }
+    if (type != NULL && ngx_http_affiliate_media_type(&type->value, "application/json")) {
+        *json = 1;
+        return NULL;
+    }
+    if (type != NULL && ngx_http_affiliate_media_type(&type->value, "application/x-www-form-urlencoded")) {
+        return NULL;
+    }
+    return ngx_http_affiliate_error(BODY_TYPE);
+}
+
+/* "type/subtype", any case, alone or before parameters (RFC 9110, 8.3.1). */
+static ngx_uint_t
+ngx_http_affiliate_media_type(ngx_str_t *value, const char *type)
+{
+    size_t len = ngx_strlen(type);
+
+    return value->len >= len && ngx_strncasecmp(value->data, (u_char *) type, len) == 0
+           && (value->len == len || value->data[len] == ';' || value->data[len] == ' ');
+}
+
+/* Checks, writes, and waits for the disk.  NULL: the answer will be given by the sync. */
+static const ngx_http_affiliate_error_t *
+ngx_http_affiliate_conversion_record(ngx_http_request_t *r, ngx_http_affiliate_ctx_t *ctx)
+{
+    size_t                            bound, len = 0;
+    uint8_t                          *space;
+    uint64_t                          now_ms;
+    ngx_time_t                       *tp = ngx_timeofday();
+    struct tracker_program_row        program;
+    struct tracker_conversion         event;
+    ngx_http_affiliate_fields_t       fields;
+    ngx_http_affiliate_main_conf_t   *amcf = ngx_http_get_module_main_conf(r, ngx_http_affiliate_module);
+    ngx_http_affiliate_postback_t    *postback = ctx->postback;
+    const ngx_http_affiliate_error_t *error;
+
+    now_ms = (uint64_t) tp->sec * 1000 + tp->msec;
+    ngx_memzero(&event, sizeof(event));
+    if (!tracker_snapshot_program(postback->snapshot, postback->key.program, &program)) {
+        ngx_memzero(&program, sizeof(program));
+    }
+
+    error = ngx_http_affiliate_conversion_fields(r, &fields);
+    if (error == NULL) {
+        error = ngx_http_affiliate_fields_check(&fields, amcf->keys, program.currency, now_ms, &event);
+    }
+    if (error != NULL) {
+        return error;
+    }
+
+    event.program = postback->key.program;
+    event.api_user = postback->key.api_user;
+    event.auth = TRACKER_AUTH_API_KEY;
+    event.ip = ngx_http_affiliate_address(r->connection);
+    ngx_memcpy(ctx->click_id, event.click_id.data, TRACKER_CLICK_ID_LEN);
+    ctx->has_click_id = 1;
+
+    bound = ngx_http_affiliate_conversion_bound(&event);
+    space = ngx_http_affiliate_reserve(TRACKER_JOURNAL_MONEY, bound, &postback->sequence, &postback->journal);
+    if (space != NULL) {
+        len = tracker_conversion_encode(&event, space, bound);
+    }
+    if (len == 0) {
+        (void) ngx_http_affiliate_drop(TRACKER_JOURNAL_MONEY, &postback->journal);
+        return ngx_http_affiliate_error(UNAVAILABLE);
+    }
+
+    ngx_http_affiliate_commit(TRACKER_JOURNAL_MONEY, TRACKER_EVENT_CONVERSION, now_ms, len);
+    if (ngx_http_affiliate_await_sync(r, TRACKER_JOURNAL_MONEY, postback->sequence,
+                                      ngx_http_affiliate_conversion_synced, ctx) != NGX_OK)
+    {
+        return ngx_http_affiliate_error(UNAVAILABLE);
+    }
+    return NULL;
+}
+
+/* What the encoded event cannot exceed: three bytes before each text, ten for each of five integers and the money. */
+static size_t
+ngx_http_affiliate_conversion_bound(const struct tracker_conversion *event)
+{
+    size_t len = 5 * 10 + 16 + (3 + TRACKER_CLICK_ID_LEN) + (3 + 16) + (2 + TRACKER_CONVERSION_PS) * 3
+                 + event->event.len + event->txid.len;
+
+    for (ngx_uint_t i = 0; i < TRACKER_CONVERSION_PS; i++) {
+        len += event->p[i].len;
+    }
+    return len;
+}
+
+static void
+ngx_http_affiliate_conversion_synced(ngx_http_request_t *r, void *data, ngx_int_t rc)
+{
+    ngx_str_t                      body;
+    ngx_http_affiliate_ctx_t      *ctx = data;
+    ngx_http_affiliate_postback_t *postback = ctx->postback;
+
+    if (rc != NGX_OK) {
+        rc = ngx_http_affiliate_conversion_refuse(r, ngx_http_affiliate_error(UNAVAILABLE));
+        ngx_http_finalize_request(r, rc);
+        return;
+    }
+
+    ctx->verdict = "accepted";
+    ngx_http_affiliate_count(CONVERSIONS);
+
+    body.data = ngx_pnalloc(r->pool, sizeof("{\"data\":{\"id\":\"-\",\"status\":\"accepted\"}}\n") + 2 * NGX_INT64_LEN);
+    if (body.data == NULL) {
+        ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+        return;
+    }
+    body.len = ngx_sprintf(body.data, "{\"data\":{\"id\":\"%012xL-%uL\",\"status\":\"accepted\"}}\n",
+                           postback->journal, postback->sequence) - body.data;
+    ngx_http_finalize_request(r, ngx_http_affiliate_send_json(r, NGX_HTTP_OK, &body));
+}
+
+/* ---- the body ---- */
+
+/* The body's parameters come before the query's: the first one given counts. */
+static const ngx_http_affiliate_error_t *
+ngx_http_affiliate_conversion_fields(ngx_http_request_t *r, ngx_http_affiliate_fields_t *fields)
+{
+    ngx_uint_t                        json;
+    struct tracker_str                body, query = { (char *) r->args.data, r->args.len };
+    const ngx_http_affiliate_error_t *error;
+
+    ngx_memzero(fields, sizeof(*fields));
+
+    error = ngx_http_affiliate_conversion_body_kind(r, &json);
+    if (error == NULL && r->method == NGX_HTTP_POST) {
+        error = ngx_http_affiliate_conversion_text(r, &body);
+        if (error == NULL && body.len != 0) {
+            error = json ? ngx_http_affiliate_fields_json(r->pool, fields, body)
+                         : ngx_http_affiliate_fields_form(r->pool, fields, body);
+        }
+    }
+    return error != NULL ? error : ngx_http_affiliate_fields_form(r->pool, fields, query);
+}
+
+/* The whole body in memory, wherever nginx put it. */
+static const ngx_http_affiliate_error_t *
+ngx_http_affiliate_conversion_text(ngx_http_request_t *r, struct tracker_str *body)
+{
+    u_char      *p;
+    size_t       len = 0;
+    ssize_t      n;
+    ngx_buf_t   *b;
+    ngx_chain_t *cl, *bufs = r->request_body != NULL ? r->request_body->bufs : NULL;
+
+    *body = TRACKER_STR_NONE;
+    for (cl = bufs; cl != NULL; cl = cl->next) {
+        len += ngx_buf_size(cl->buf);
+    }
+    if (len > NGX_HTTP_AFFILIATE_BODY_MAX) {
+        return ngx_http_affiliate_error(BODY_TOO_LARGE); /* chunked: the length is known only now */
+    }
+    if (len == 0) {
+        return NULL;
+    }
+
+    p = ngx_pnalloc(r->pool, len);
+    if (p == NULL) {
+        return ngx_http_affiliate_error(NO_MEMORY);
+    }
+    *body = (struct tracker_str){ (char *) p, len };
+
+    for (cl = bufs; cl != NULL; cl = cl->next) {
+        b = cl->buf;
+        len = ngx_buf_size(b);
+        if (ngx_buf_in_memory(b)) {
+            ngx_memcpy(p, b->pos, len);
+        } else {
+            n = ngx_read_file(b->file, p, len, b->file_pos);
+            if (n != (ssize_t) len) {
+                return ngx_http_affiliate_error(BODY_UNREADABLE);
+            }
+        }
+        p += len;
+    }
+    return NULL;
+}

@@ -1,0 +1,100 @@
+/*
+ * ngx_http_affiliate_cookie.c - the attribution cookie in the request and in the answer.
+ */
+#include "ngx_http_affiliate_compat.h"
+#include "ngx_http_affiliate_request.h"
+
+static ngx_int_t ngx_http_affiliate_evict_cookie(ngx_http_request_t *r, ngx_str_t *attributes,
+                                                 uint32_t program);
+static struct tracker_str ngx_http_affiliate_join_cookies(ngx_http_request_t *r);
+
+struct tracker_str
+ngx_http_affiliate_cookies(ngx_http_request_t *r)
+{
+    ngx_table_elt_t *h = ngx_http_affiliate_cookie_header(r, 0);
+
+    if (h == NULL) {
+        return TRACKER_STR_NONE;
+    }
+    if (ngx_http_affiliate_cookie_header(r, 1) != NULL) {
+        return ngx_http_affiliate_join_cookies(r);
+    }
+    return (struct tracker_str){ (char *) h->value.data, h->value.len };
+}
+
+ngx_int_t
+ngx_http_affiliate_set_cookie(ngx_http_request_t *r, struct tracker_str cookies, uint32_t program,
+                              uint32_t days, const char *first, const char *last)
+{
+    u_char                        *p;
+    uint32_t                       oldest;
+    ngx_str_t                      value, *attributes;
+    ngx_http_affiliate_loc_conf_t *alcf = ngx_http_get_module_loc_conf(r, ngx_http_affiliate_module);
+
+    attributes = &alcf->cookie.attributes;
+
+    value.data = ngx_pnalloc(r->pool, sizeof(TRACKER_COOKIE_PREFIX) + NGX_INT32_LEN + TRACKER_COOKIE_VALUE_LEN
+                                          + sizeof("=; Max-Age=") + NGX_INT64_LEN + attributes->len);
+    if (value.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_sprintf(value.data, TRACKER_COOKIE_PREFIX "%uD=", program);
+    tracker_cookie_value((char *) p, first, last);
+    p += TRACKER_COOKIE_VALUE_LEN;
+    if (days != 0) {
+        p = ngx_sprintf(p, "; Max-Age=%uL", (uint64_t) days * 24 * 60 * 60);
+    }
+    p = ngx_cpymem(p, attributes->data, attributes->len);
+    value.len = p - value.data;
+
+    if (cookies.len != 0 && tracker_cookie_evict(cookies, program, &oldest)
+        && ngx_http_affiliate_evict_cookie(r, attributes, oldest) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+    return ngx_http_affiliate_add_header(r, "Set-Cookie", sizeof("Set-Cookie") - 1, &value);
+}
+
+/* Browsers keep a bounded number of cookies for a site: ours must not push out the site's own. */
+static ngx_int_t
+ngx_http_affiliate_evict_cookie(ngx_http_request_t *r, ngx_str_t *attributes, uint32_t program)
+{
+    ngx_str_t value;
+
+    value.data = ngx_pnalloc(r->pool, sizeof(TRACKER_COOKIE_PREFIX "=; Max-Age=0") + NGX_INT32_LEN
+                                          + attributes->len);
+    if (value.data == NULL) {
+        return NGX_ERROR;
+    }
+    value.len = ngx_sprintf(value.data, TRACKER_COOKIE_PREFIX "%uD=; Max-Age=0%V", program, attributes)
+                - value.data;
+    return ngx_http_affiliate_add_header(r, "Set-Cookie", sizeof("Set-Cookie") - 1, &value);
+}
+
+/* Several Cookie lines are rare (HTTP/2 crumbs are joined by nginx) but legal; they mean their concatenation. */
+static struct tracker_str
+ngx_http_affiliate_join_cookies(ngx_http_request_t *r)
+{
+    u_char          *text, *p;
+    size_t           len = 0;
+    ngx_uint_t       n;
+    ngx_table_elt_t *h;
+
+    for (n = 0; (h = ngx_http_affiliate_cookie_header(r, n)) != NULL; n++) {
+        len += h->value.len + 2;
+    }
+
+    text = ngx_pnalloc(r->pool, len);
+    if (text == NULL) {
+        return TRACKER_STR_NONE;
+    }
+
+    p = text;
+    for (n = 0; (h = ngx_http_affiliate_cookie_header(r, n)) != NULL; n++) {
+        p = ngx_cpymem(p, h->value.data, h->value.len);
+        *p++ = ';';
+        *p++ = ' ';
+    }
+    return (struct tracker_str){ (char *) text, len };
+}

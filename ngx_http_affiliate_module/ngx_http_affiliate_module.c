@@ -1,0 +1,199 @@
+/*
+ * ngx_http_affiliate_module.c - the table of contents: directives, phases, and
+ * what happens when a worker starts and stops.
+ *
+ *     click.c cookie.c                     GET /c/<code>: record, remember, redirect
+ *     conversion.c auth.c fields.c         /postback: key, parameters, recorded and synced before the answer
+ *     snapshot.c                           what all of them look things up in
+ *     status.c variables.c answer.c        what others see
+ *     conf.c zone.c                        configuration, shared memory
+ *     and the wire side behind ngx_http_affiliate.h
+ */
+#include "ngx_http_affiliate_request.h"
+
+static ngx_int_t ngx_http_affiliate_preconfiguration(ngx_conf_t *cf);
+static ngx_int_t ngx_http_affiliate_init_process(ngx_cycle_t *cycle);
+static void      ngx_http_affiliate_exit_process(ngx_cycle_t *cycle);
+
+ngx_http_affiliate_slot_t *ngx_http_affiliate_slot;
+
+static ngx_command_t ngx_http_affiliate_commands[] = {
+    { ngx_string("affiliate_state"),
+      NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1,
+      ngx_conf_set_path_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_affiliate_main_conf_t, state),
+      NULL },
+
+    { ngx_string("affiliate_key_file"),
+      NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1,
+      ngx_http_affiliate_set_key_file,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("affiliate_redis"),
+      NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1,
+      ngx_http_affiliate_set_redis,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("affiliate_snapshot"),
+      NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_affiliate_main_conf_t, snapshot_file),
+      &ngx_http_affiliate_snapshot_post },
+
+    { ngx_string("affiliate_edge"),
+      NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1,
+      ngx_conf_set_str_slot,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      offsetof(ngx_http_affiliate_main_conf_t, edge),
+      &ngx_http_affiliate_edge_post },
+
+    { ngx_string("affiliate_journal"),
+      NGX_HTTP_MAIN_CONF | NGX_CONF_1MORE,
+      ngx_http_affiliate_set_journal,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("affiliate_zone"),
+      NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1,
+      ngx_http_affiliate_set_zone,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("affiliate_click"),
+      NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS | NGX_CONF_TAKE1,
+      ngx_http_affiliate_set_click,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("affiliate_not_found"),
+      NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_TAKE1,
+      ngx_http_set_complex_value_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_affiliate_loc_conf_t, not_found),
+      NULL },
+
+    { ngx_string("affiliate_cookie"),
+      NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_1MORE,
+      ngx_http_affiliate_set_cookie_conf,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("affiliate_conversion"),
+      NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS,
+      ngx_http_affiliate_set_conversion,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("affiliate_status"),
+      NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS | NGX_CONF_TAKE1,
+      ngx_http_affiliate_set_status,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    ngx_null_command
+};
+
+/* No phase handlers yet: a click, a conversion and the status page are each a location's content. */
+static ngx_http_module_t ngx_http_affiliate_module_ctx = {
+    ngx_http_affiliate_preconfiguration,  /* preconfiguration */
+    NULL,                                 /* postconfiguration */
+
+    ngx_http_affiliate_create_main_conf,  /* create main configuration */
+    ngx_http_affiliate_init_main_conf,    /* init main configuration */
+
+    NULL,                                 /* create server configuration */
+    NULL,                                 /* merge server configuration */
+
+    ngx_http_affiliate_create_loc_conf,   /* create location configuration */
+    ngx_http_affiliate_merge_loc_conf     /* merge location configuration */
+};
+
+ngx_module_t ngx_http_affiliate_module = {
+    NGX_MODULE_V1,
+    &ngx_http_affiliate_module_ctx,       /* module context */
+    ngx_http_affiliate_commands,          /* module directives */
+    NGX_HTTP_MODULE,                      /* module type */
+    NULL,                                 /* init master */
+    NULL,                                 /* init module: runs as root and under nginx -t, so nothing of ours */
+    ngx_http_affiliate_init_process,      /* init process */
+    NULL,                                 /* init thread */
+    NULL,                                 /* exit thread */
+    ngx_http_affiliate_exit_process,      /* exit process */
+    NULL,                                 /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+static ngx_int_t
+ngx_http_affiliate_preconfiguration(ngx_conf_t *cf)
+{
+    if (tracker_init() != 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "ngx_http_affiliate_module: libsodium could not be initialised");
+        return NGX_ERROR;
+    }
+
+    /* A single process does not run init_process again, and our timers hold the old configuration. */
+    if (ngx_process == NGX_PROCESS_SINGLE && ngx_http_affiliate_slot != NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "ngx_http_affiliate_module: with \"master_process off\" the configuration "
+                           "cannot be reloaded, restart nginx instead");
+        return NGX_ERROR;
+    }
+
+    return ngx_http_affiliate_add_variables(cf);
+}
+
+/* Cache manager and loader come through here as well: they answer nobody. */
+static ngx_http_affiliate_main_conf_t *
+ngx_http_affiliate_serving_conf(ngx_cycle_t *cycle)
+{
+    ngx_http_affiliate_main_conf_t *amcf;
+
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE) {
+        return NULL;
+    }
+
+    amcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_affiliate_module);
+    return amcf != NULL && amcf->state != NULL ? amcf : NULL;
+}
+
+static ngx_int_t
+ngx_http_affiliate_init_process(ngx_cycle_t *cycle)
+{
+    ngx_http_affiliate_main_conf_t *amcf = ngx_http_affiliate_serving_conf(cycle);
+
+    if (amcf == NULL) {
+        return NGX_OK;
+    }
+
+    ngx_http_affiliate_slot = &amcf->zone->slots[ngx_process_slot % NGX_HTTP_AFFILIATE_SLOTS];
+    ngx_http_affiliate_slot_reset(ngx_http_affiliate_slot, ngx_pid);
+
+    if (ngx_http_affiliate_wire_init(cycle, amcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+    return ngx_http_affiliate_snapshot_init(cycle, amcf);
+}
+
+static void
+ngx_http_affiliate_exit_process(ngx_cycle_t *cycle)
+{
+    if (ngx_http_affiliate_slot == NULL || ngx_http_affiliate_serving_conf(cycle) == NULL) {
+        return;
+    }
+
+    ngx_http_affiliate_snapshot_exit(cycle);
+    ngx_http_affiliate_wire_exit(cycle);
+    ngx_http_affiliate_slot_reset(ngx_http_affiliate_slot, 0);
+}

@@ -1,0 +1,191 @@
+/*
+ * ngx_http_affiliate_request.h - what the files of the request side share:
+ * the location's configuration, what a request leaves for variables and logs,
+ * and how it is answered.
+ */
+#ifndef NGX_HTTP_AFFILIATE_REQUEST_H
+#define NGX_HTTP_AFFILIATE_REQUEST_H
+
+#include "ngx_http_affiliate.h"
+
+#include "tracker_cookie.h"
+
+typedef struct {
+    ngx_flag_t enable;     /* affiliate_cookie off */
+    ngx_flag_t secure;
+    ngx_str_t  domain;
+    ngx_str_t  attributes; /* "; Path=/; HttpOnly...": all that is the same for every cookie */
+} ngx_http_affiliate_cookie_conf_t;
+
+typedef struct {
+    ngx_http_complex_value_t        *code;      /* affiliate_click CODE; NULL: the URI after the location's prefix */
+    ngx_http_complex_value_t        *not_found; /* affiliate_not_found URL; NULL: 404 */
+    ngx_http_affiliate_cookie_conf_t cookie;
+    ngx_uint_t                       status_open; /* affiliate_status open: allow and deny alone decide */
+} ngx_http_affiliate_loc_conf_t;
+
+/* What variables and the access log can ask for afterwards; numbers, so that it outlives the snapshot. */
+typedef struct {
+    uint32_t    link, campaign, affiliate, api_user; /* 0: none */
+    uint32_t    flags;                               /* enum tracker_click_flag */
+    const char *verdict;                             /* of a conversion, static; NULL: a click's flags say it */
+    void       *postback;                            /* conversion.c's own, while it is under way */
+    unsigned    unrecorded:1;
+    unsigned    has_click_id:1;
+    u_char      click_id[TRACKER_CLICK_ID_LEN];
+} ngx_http_affiliate_ctx_t;
+
+/* The request's context, made on first use.  NULL: no memory. */
+ngx_http_affiliate_ctx_t *ngx_http_affiliate_get_ctx(ngx_http_request_t *r);
+
+/* ---- setters and checks (conf.c, zone.c) ---- */
+
+void *ngx_http_affiliate_create_main_conf(ngx_conf_t *cf);
+char *ngx_http_affiliate_init_main_conf(ngx_conf_t *cf, void *conf);
+void *ngx_http_affiliate_create_loc_conf(ngx_conf_t *cf);
+char *ngx_http_affiliate_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child);
+
+char *ngx_http_affiliate_set_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_affiliate_set_key_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_affiliate_set_journal(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_affiliate_set_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_affiliate_set_click(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_affiliate_set_cookie_conf(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_affiliate_set_conversion(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_affiliate_set_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+extern ngx_conf_post_t ngx_http_affiliate_edge_post;
+extern ngx_conf_post_t ngx_http_affiliate_snapshot_post;
+
+/* Adds the shared zone; name and size were checked. NGX_CONF_ERROR: said in the log. */
+char *ngx_http_affiliate_add_zone(ngx_conf_t *cf, ngx_http_affiliate_main_conf_t *amcf, ngx_str_t *name,
+                                  size_t size);
+
+/* Gauges to 0 and the owner's pid (0: nobody); counters live on. */
+void ngx_http_affiliate_slot_reset(ngx_http_affiliate_slot_t *slot, ngx_pid_t pid);
+
+ngx_int_t ngx_http_affiliate_add_variables(ngx_conf_t *cf);
+
+/* ---- content handlers ---- */
+
+ngx_int_t ngx_http_affiliate_click_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_affiliate_conversion_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_affiliate_status_handler(ngx_http_request_t *r);
+
+/* The client's address, 4 or 16 raw bytes, as the realip module left it; empty for a unix socket. */
+struct tracker_str ngx_http_affiliate_address(ngx_connection_t *c);
+
+/* ---- cookie.c ---- */
+
+/* All Cookie lines as one value; borrowed, or joined in r->pool when there are several. */
+struct tracker_str ngx_http_affiliate_cookies(ngx_http_request_t *r);
+/* Sets aff_<program>=first.last for `days` (0: until the browser closes), and evicts the oldest of too many. */
+ngx_int_t ngx_http_affiliate_set_cookie(ngx_http_request_t *r, struct tracker_str cookies, uint32_t program,
+                                        uint32_t days, const char *first, const char *last);
+
+/* ---- fields.c: a conversion's parameters ---- */
+
+/* Why a request was refused; the table of them is in answer.c and docs/errors.md. */
+typedef struct {
+    ngx_uint_t  status;
+    const char *code;
+    const char *message;
+} ngx_http_affiliate_error_t;
+
+/* In the order of enum values: as they are stored by name in the parser. */
+typedef enum {
+    NGX_HTTP_AFFILIATE_FIELD_CLICK_ID = 0,
+    NGX_HTTP_AFFILIATE_FIELD_EVENT,
+    NGX_HTTP_AFFILIATE_FIELD_AMOUNT,
+    NGX_HTTP_AFFILIATE_FIELD_CURRENCY,
+    NGX_HTTP_AFFILIATE_FIELD_TXID,
+    NGX_HTTP_AFFILIATE_FIELD_STATUS,
+    NGX_HTTP_AFFILIATE_FIELD_EVENT_TIME,
+    NGX_HTTP_AFFILIATE_FIELD_P1,
+    NGX_HTTP_AFFILIATE_FIELD_COUNT = NGX_HTTP_AFFILIATE_FIELD_P1 + TRACKER_CONVERSION_PS
+} ngx_http_affiliate_field_e;
+
+typedef struct {
+    struct tracker_str value[NGX_HTTP_AFFILIATE_FIELD_COUNT]; /* decoded, in the request's pool; len 0: not given */
+} ngx_http_affiliate_fields_t;
+
+/* Each adds what it finds; a field given before keeps its value.  NULL, or why the request is bad. */
+const ngx_http_affiliate_error_t *ngx_http_affiliate_fields_form(ngx_pool_t *pool,
+                                                                 ngx_http_affiliate_fields_t *fields,
+                                                                 struct tracker_str form);
+const ngx_http_affiliate_error_t *ngx_http_affiliate_fields_json(ngx_pool_t *pool,
+                                                                 ngx_http_affiliate_fields_t *fields,
+                                                                 struct tracker_str body);
+/* Checks the fields and fills what they say into the event.  now_ms bounds event_time. */
+const ngx_http_affiliate_error_t *ngx_http_affiliate_fields_check(const ngx_http_affiliate_fields_t *fields,
+                                                                  const struct tracker_keys *keys,
+                                                                  struct tracker_str program_currency,
+                                                                  uint64_t now_ms,
+                                                                  struct tracker_conversion *event);
+
+/* ---- auth.c ---- */
+
+/* Looks the request's API key up and checks it in the documented order; row is filled on NULL. */
+const ngx_http_affiliate_error_t *ngx_http_affiliate_authenticate(ngx_http_request_t *r,
+                                                                  const struct tracker_snapshot *snapshot,
+                                                                  uint8_t role, uint32_t scope,
+                                                                  struct tracker_api_key_row *row);
+
+/* ---- answer.c ---- */
+
+#define NGX_HTTP_AFFILIATE_ERRORS(X)                                                                           \
+    X(NO_MEMORY, 500, "internal", "The server is out of memory.")                                              \
+    X(METHOD, 405, "method_not_allowed", "Use GET or POST.")                                                   \
+    X(KEY_MISSING, 401, "key_missing",                                                                         \
+      "Send an API key as 'Authorization: Bearer KEY', 'X-Api-Key: KEY' or 'authtoken: KEY'.")                 \
+    X(KEY_UNKNOWN, 401, "key_unknown", "No such API key, or it was revoked.")                                  \
+    X(KEY_EXPIRED, 403, "key_expired", "The API key has expired.")                                             \
+    X(USER_PAUSED, 403, "user_paused", "The API user is paused.")                                              \
+    X(SCOPE_DENIED, 403, "scope_denied", "This API key may not do that: it needs another role or scope.")      \
+    X(BODY_TOO_LARGE, 413, "body_too_large", "The body is larger than 64 KiB.")                                \
+    X(BODY_TYPE, 415, "body_type_unsupported",                                                                 \
+      "Send application/x-www-form-urlencoded or application/json.")                                           \
+    X(BODY_UNREADABLE, 400, "body_unreadable", "The body could not be read.")                                  \
+    X(JSON_MALFORMED, 400, "json_malformed", "The body is not one valid JSON object without repeated names.")  \
+    X(JSON_TYPE, 400, "json_type_wrong",                                                                       \
+      "Parameters are JSON strings or whole numbers; write an amount as a string such as \\\"12.34\\\".")      \
+    X(FIELD_TOO_LONG, 400, "parameter_too_long", "A parameter is longer than 512 bytes.")                      \
+    X(FIELD_BYTES, 400, "parameter_malformed",                                                                 \
+      "Parameters are UTF-8 text without control characters.")                                                 \
+    X(CLICK_ID_MISSING, 400, "click_id_missing", "Send the click id as click_id.")                             \
+    X(CLICK_ID_INVALID, 400, "click_id_invalid", "That is not a click id of this platform.")                   \
+    X(EVENT_INVALID, 400, "event_invalid", "An event is 1 to 32 characters of a-z, 0-9 and _.")                \
+    X(AMOUNT_INVALID, 400, "amount_invalid", "An amount is digits with an optional fraction, such as 12.34.")  \
+    X(AMOUNT_NEGATIVE, 400, "amount_negative", "An amount cannot be negative.")                                \
+    X(AMOUNT_PRECISE, 400, "amount_too_precise", "The amount has more decimals than its currency.")            \
+    X(AMOUNT_RANGE, 400, "amount_out_of_range", "The amount is too large.")                                    \
+    X(CURRENCY_INVALID, 400, "currency_invalid", "The currency is not a code of ISO 4217.")                    \
+    X(CURRENCY_ALONE, 400, "amount_missing", "A currency was given without an amount.")                        \
+    X(STATUS_INVALID, 400, "status_invalid", "A status is pending, approved or rejected.")                     \
+    X(TIME_INVALID, 400, "event_time_invalid",                                                                 \
+      "event_time is RFC 3339 or seconds since 1970, at most a year ago and not in the future.")               \
+    X(STARTING, 503, "starting", "The edge has no configuration yet. Try again shortly.")                      \
+    X(UNAVAILABLE, 503, "unavailable", "The conversion could not be stored. Try again shortly.")
+
+#define NGX_HTTP_AFFILIATE_ENUM(name, status, code, message) NGX_HTTP_AFFILIATE_ERROR_##name,
+typedef enum {
+    NGX_HTTP_AFFILIATE_ERRORS(NGX_HTTP_AFFILIATE_ENUM)
+    NGX_HTTP_AFFILIATE_ERROR_COUNT
+} ngx_http_affiliate_error_e;
+#undef NGX_HTTP_AFFILIATE_ENUM
+
+extern const ngx_http_affiliate_error_t ngx_http_affiliate_errors[NGX_HTTP_AFFILIATE_ERROR_COUNT];
+#define ngx_http_affiliate_error(name) (&ngx_http_affiliate_errors[NGX_HTTP_AFFILIATE_ERROR_##name])
+
+/* key is a literal; value must live as long as the request. */
+ngx_int_t ngx_http_affiliate_add_header(ngx_http_request_t *r, const char *key, size_t key_len,
+                                        ngx_str_t *value);
+#define ngx_http_affiliate_add_literal(r, key, literal)                                                        \
+    ngx_http_affiliate_add_header(r, key, sizeof(key) - 1, &(ngx_str_t) ngx_string(literal))
+
+/* Each sends a whole answer and returns what a content handler returns (or ngx_http_finalize_request takes). */
+ngx_int_t ngx_http_affiliate_send_json(ngx_http_request_t *r, ngx_uint_t status, ngx_str_t *body);
+ngx_int_t ngx_http_affiliate_send_error(ngx_http_request_t *r, const ngx_http_affiliate_error_t *error);
+ngx_int_t ngx_http_affiliate_send_empty(ngx_http_request_t *r, ngx_uint_t status);
+
+#endif

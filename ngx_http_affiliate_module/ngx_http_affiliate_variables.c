@@ -1,0 +1,188 @@
+/*
+ * ngx_http_affiliate_variables.c - what a click or conversion leaves for access logs and headers.
+ *
+ * They are known once the content handler has run: in logs and in headers that
+ * are added to the answer, not in rewrite rules.
+ */
+#include "ngx_http_affiliate_request.h"
+
+typedef struct {
+    ngx_str_t                 name;
+    ngx_http_get_variable_pt  handler;
+    uintptr_t                 data;
+} ngx_http_affiliate_variable_t;
+
+static ngx_int_t ngx_http_affiliate_number_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
+                                                    uintptr_t data);
+static ngx_int_t ngx_http_affiliate_click_id_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
+                                                      uintptr_t data);
+static ngx_int_t ngx_http_affiliate_verdict_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
+                                                     uintptr_t data);
+static u_char   *ngx_http_affiliate_flag_names(uint32_t flags, u_char *p);
+
+static ngx_http_affiliate_variable_t ngx_http_affiliate_variables[] = {
+    { ngx_string("affiliate_click_id"), ngx_http_affiliate_click_id_variable, 0 },
+    { ngx_string("affiliate_id"), ngx_http_affiliate_number_variable,
+      offsetof(ngx_http_affiliate_ctx_t, affiliate) },
+    { ngx_string("affiliate_link"), ngx_http_affiliate_number_variable,
+      offsetof(ngx_http_affiliate_ctx_t, link) },
+    { ngx_string("affiliate_campaign"), ngx_http_affiliate_number_variable,
+      offsetof(ngx_http_affiliate_ctx_t, campaign) },
+    { ngx_string("affiliate_api_user"), ngx_http_affiliate_number_variable,
+      offsetof(ngx_http_affiliate_ctx_t, api_user) },
+    { ngx_string("affiliate_verdict"), ngx_http_affiliate_verdict_variable, 0 },
+};
+
+/* In the order of the bits of enum tracker_click_flag. */
+static const char *const ngx_http_affiliate_flags[] = { "repeat", "broken_cookie", "no_cookie_set", "bot",
+                                                         "prefetch", "paused", "test", "not_accruing" };
+/* Each with a comma, and "unrecorded" before them. */
+#define NGX_HTTP_AFFILIATE_VERDICT_MAX 96
+
+ngx_int_t
+ngx_http_affiliate_add_variables(ngx_conf_t *cf)
+{
+    ngx_uint_t           i;
+    ngx_http_variable_t *v;
+
+    for (i = 0; i < sizeof(ngx_http_affiliate_variables) / sizeof(ngx_http_affiliate_variables[0]); i++) {
+        v = ngx_http_add_variable(cf, &ngx_http_affiliate_variables[i].name, NGX_HTTP_VAR_NOCACHEABLE);
+        if (v == NULL) {
+            return NGX_ERROR;
+        }
+        v->get_handler = ngx_http_affiliate_variables[i].handler;
+        v->data = ngx_http_affiliate_variables[i].data;
+    }
+    return NGX_OK;
+}
+
+ngx_http_affiliate_ctx_t *
+ngx_http_affiliate_get_ctx(ngx_http_request_t *r)
+{
+    ngx_http_affiliate_ctx_t *ctx = ngx_http_get_module_ctx(r, ngx_http_affiliate_module);
+
+    if (ctx == NULL) {
+        ctx = ngx_pcalloc(r->pool, sizeof(ngx_http_affiliate_ctx_t));
+        if (ctx == NULL) {
+            return NULL;
+        }
+        ngx_http_set_ctx(r, ctx, ngx_http_affiliate_module);
+    }
+    return ctx;
+}
+
+/* IPv4 mapped into IPv6 is IPv4. */
+struct tracker_str
+ngx_http_affiliate_address(ngx_connection_t *c)
+{
+    struct sockaddr_in  *sin;
+#if (NGX_HAVE_INET6)
+    struct sockaddr_in6 *sin6;
+#endif
+
+    switch (c->sockaddr->sa_family) {
+    case AF_INET:
+        sin = (struct sockaddr_in *) c->sockaddr;
+        return (struct tracker_str){ (char *) &sin->sin_addr, 4 };
+#if (NGX_HAVE_INET6)
+    case AF_INET6:
+        sin6 = (struct sockaddr_in6 *) c->sockaddr;
+        if (IN6_IS_ADDR_V4MAPPED(&sin6->sin6_addr)) {
+            return (struct tracker_str){ (char *) &sin6->sin6_addr + 12, 4 };
+        }
+        return (struct tracker_str){ (char *) &sin6->sin6_addr, 16 };
+#endif
+    default:
+        return TRACKER_STR_NONE; /* a unix socket */
+    }
+}
+
+static ngx_int_t
+ngx_http_affiliate_number_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data)
+{
+    uint32_t                  number = 0;
+    ngx_http_affiliate_ctx_t *ctx = ngx_http_get_module_ctx(r, ngx_http_affiliate_module);
+
+    if (ctx != NULL) {
+        number = *(uint32_t *) ((u_char *) ctx + data);
+    }
+    if (number == 0) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    v->data = ngx_pnalloc(r->pool, NGX_INT32_LEN);
+    if (v->data == NULL) {
+        return NGX_ERROR;
+    }
+    v->len = ngx_sprintf(v->data, "%uD", number) - v->data;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    return NGX_OK;
+}
+
+static ngx_int_t
+ngx_http_affiliate_click_id_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_affiliate_ctx_t *ctx = ngx_http_get_module_ctx(r, ngx_http_affiliate_module);
+
+    if (ctx == NULL || !ctx->has_click_id) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+    v->data = ctx->click_id;
+    v->len = TRACKER_CLICK_ID_LEN;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    return NGX_OK;
+}
+
+static ngx_int_t
+ngx_http_affiliate_verdict_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data)
+{
+    u_char                   *p;
+    ngx_http_affiliate_ctx_t *ctx = ngx_http_get_module_ctx(r, ngx_http_affiliate_module);
+
+    if (ctx == NULL || (ctx->verdict == NULL && !ctx->has_click_id)) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    if (ctx->verdict != NULL) {
+        v->data = (u_char *) ctx->verdict;
+        v->len = ngx_strlen(ctx->verdict);
+        return NGX_OK;
+    }
+
+    v->data = ngx_pnalloc(r->pool, NGX_HTTP_AFFILIATE_VERDICT_MAX);
+    if (v->data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = v->data;
+    if (ctx->unrecorded) {
+        p = ngx_cpymem(p, "unrecorded,", sizeof("unrecorded,") - 1);
+    }
+    p = ngx_http_affiliate_flag_names(ctx->flags, p);
+    if (p == v->data) {
+        p = ngx_cpymem(p, "ok,", sizeof("ok,") - 1);
+    }
+    v->len = p - 1 - v->data;
+    return NGX_OK;
+}
+
+static u_char *
+ngx_http_affiliate_flag_names(uint32_t flags, u_char *p)
+{
+    for (ngx_uint_t i = 0; i < sizeof(ngx_http_affiliate_flags) / sizeof(ngx_http_affiliate_flags[0]); i++) {
+        if (flags >> i & 1) {
+            p = ngx_sprintf(p, "%s,", ngx_http_affiliate_flags[i]);
+        }
+    }
+    return p;
+}
