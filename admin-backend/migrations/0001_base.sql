@@ -185,8 +185,7 @@ CREATE TABLE idempotency_keys (
     actor        TEXT NOT NULL,                -- 'staff:3', 'api_user:7'
     key          TEXT NOT NULL,
     request_hash @bytes@ NOT NULL,             -- method, path, body
-    status       @int@ NOT NULL,
-    body         TEXT NOT NULL,
+    body         TEXT NOT NULL,                -- the first answer, without secrets
     created_us   @int@ NOT NULL,
     PRIMARY KEY (actor, key)
 ) @strict@;

@@ -1,16 +1,49 @@
-/* The frame of every decision about money: look, step, look again, write down who did it. */
+#include "service/decide.h"
+
+#include <stdlib.h>
 #include <string.h>
 
 #include "service/audit.h"
-#include "service/money_steps.h"
+#include "store/once.h"
 
 struct attempt {
     struct decision      *decision;
     struct service_error *error;
     enum service_result   result;
+    int64_t               id;     /* as it was asked for: a retry starts from it */
+    json_t               *object; /* owned */
 };
 
-static enum service_result run(struct db *db, struct decision *decision, struct service_error *error);
+static enum db_result      in_transaction(struct db *db, void *ctx);
+static enum service_result run(struct db *db, struct attempt *attempt);
+static enum service_result replay(struct db *db, struct attempt *attempt);
+static enum service_result change(struct db *db, struct attempt *attempt);
+static enum service_result keep_answer(struct db *db, struct attempt *attempt);
+
+enum service_result
+decide(struct decision *decision, json_t **object, struct service_error *error)
+{
+    const struct service *service = decision->service;
+    struct attempt        attempt = { decision, error, SERVICE_FAILED, decision->id, NULL };
+    enum db_result        rc = db_write(service->pool, DB_INTERACTIVE, in_transaction, &attempt);
+
+    if (rc == DB_OK)
+        attempt.result = SERVICE_OK;
+    else if (rc != DB_ABORT)
+        attempt.result = service_from_db(error, rc, decision->action);
+
+    if (attempt.result != SERVICE_OK) {
+        json_decref(attempt.object);
+        return attempt.result;
+    }
+    if (decision->config && service->config_changed != NULL)
+        service->config_changed(service->config_changed_ctx);
+    if (object != NULL)
+        *object = attempt.object;
+    else
+        json_decref(attempt.object);
+    return SERVICE_OK;
+}
 
 static enum db_result
 in_transaction(struct db *db, void *ctx)
@@ -18,37 +51,66 @@ in_transaction(struct db *db, void *ctx)
     struct attempt *attempt = ctx;
 
     /* A retry starts afresh: what the failed attempt saw is gone. */
-    json_decref(attempt->decision->after);
-    attempt->decision->after = NULL;
+    json_decref(attempt->object);
+    attempt->object = NULL;
+    attempt->decision->id = attempt->id;
     service_error_clear(attempt->error);
-    attempt->result = run(db, attempt->decision, attempt->error);
+
+    attempt->result = run(db, attempt);
     if (attempt->result == SERVICE_UNAVAILABLE)
         return DB_RETRY; /* a serialization failure inside the step: the whole decision is taken again */
     return attempt->result == SERVICE_OK ? DB_OK : DB_ABORT;
 }
 
-enum service_result
-decide(struct decision *decision, json_t **object, struct service_error *error)
+static enum service_result
+run(struct db *db, struct attempt *attempt)
 {
-    struct attempt attempt = { decision, error, SERVICE_FAILED };
-    enum db_result rc = db_write(decision->service->pool, DB_INTERACTIVE, in_transaction, &attempt);
+    struct decision    *decision = attempt->decision;
+    enum service_result result = replay(db, attempt);
 
-    if (rc != DB_OK) {
-        json_decref(decision->after);
-        decision->after = NULL;
-        return rc == DB_ABORT ? attempt.result : service_from_db(error, rc, decision->action);
+    if (result != SERVICE_OK || attempt->object != NULL)
+        return result;
+    if (decision->config) {
+        enum db_result rc = config_version_next(db, &decision->version);
+
+        if (rc != DB_OK)
+            return service_from_db(attempt->error, rc, "config_version");
     }
-    if (object != NULL)
-        *object = decision->after;
-    else
-        json_decref(decision->after);
-    decision->after = NULL;
+    result = change(db, attempt);
+    return result == SERVICE_OK ? keep_answer(db, attempt) : result;
+}
+
+static enum service_result
+replay(struct db *db, struct attempt *attempt)
+{
+    struct once   *once = attempt->decision->actor->once;
+    char          *body = NULL;
+    bool           same = false;
+    enum db_result rc;
+
+    if (once == NULL)
+        return SERVICE_OK;
+    once->replayed = false;
+    rc = once_find(db, attempt->decision->actor->name, once->key, once->hash, &same, &body);
+    if (rc == DB_DONE)
+        return SERVICE_OK;
+    if (rc != DB_ROW)
+        return service_from_db(attempt->error, rc, "once_find");
+    if (same) {
+        attempt->object = json_loads(body, 0, NULL);
+        once->replayed = attempt->object != NULL;
+    }
+    free(body);
+    if (!once->replayed)
+        return service_refuse(attempt->error, SERVICE_CONFLICT, "idempotency_key_reused",
+                              "This Idempotency-Key was used for another request.");
     return SERVICE_OK;
 }
 
 static enum service_result
-run(struct db *db, struct decision *decision, struct service_error *error)
+change(struct db *db, struct attempt *attempt)
 {
+    struct decision    *decision = attempt->decision;
     json_t             *before = NULL;
     enum service_result result;
     enum db_result      rc = DB_ROW;
@@ -56,19 +118,37 @@ run(struct db *db, struct decision *decision, struct service_error *error)
     if (decision->id != 0)
         rc = list_one(db, decision->spec, decision->id, &before);
     if (rc == DB_DONE)
-        return service_refuse(error, SERVICE_NOT_FOUND, "not_found", "There is no such %s.", decision->object_type);
+        return service_refuse(attempt->error, SERVICE_NOT_FOUND, "not_found", "There is no such %s.",
+                              decision->object_type);
     if (rc != DB_ROW)
-        return service_from_db(error, rc, decision->action);
+        return service_from_db(attempt->error, rc, decision->action);
 
-    result = decision->step(db, decision, error);
+    result = decision->step(db, decision, attempt->error);
     if (result == SERVICE_OK) {
-        rc = list_one(db, decision->spec, decision->id, &decision->after);
+        rc = list_one(db, decision->spec, decision->id, &attempt->object);
         if (rc == DB_ROW)
             rc = audit_write(decision->service, db, decision->actor, decision->action, decision->object_type,
-                             decision->id, before, decision->after, decision->reason);
+                             decision->id, before, attempt->object, decision->reason);
         if (rc != DB_OK)
-            result = service_from_db(error, rc == DB_DONE ? DB_FAILED : rc, decision->action);
+            result = service_from_db(attempt->error, rc == DB_DONE ? DB_FAILED : rc, decision->action);
     }
     json_decref(before);
     return result;
+}
+
+static enum service_result
+keep_answer(struct db *db, struct attempt *attempt)
+{
+    const struct actor *actor = attempt->decision->actor;
+    char               *body;
+    enum db_result      rc;
+
+    if (actor->once == NULL)
+        return SERVICE_OK;
+    body = json_dumps(attempt->object, JSON_COMPACT);
+    rc = body == NULL ? DB_FAILED
+                      : once_keep(db, actor->name, actor->once->key, actor->once->hash, body,
+                                  attempt->decision->service->now_us());
+    free(body);
+    return rc == DB_OK ? SERVICE_OK : service_from_db(attempt->error, rc, "once_keep");
 }

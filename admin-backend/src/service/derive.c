@@ -20,7 +20,7 @@
 #define RETRY_US      UINT64_C(1000000)
 #define PARK_STEP_US  UINT64_C(500000)
 
-static const struct actor system_actor = { "system", "system" };
+static const struct actor system_actor = { "system", "system", NULL };
 
 struct derivation {
     const struct service *service;

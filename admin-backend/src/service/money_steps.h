@@ -7,6 +7,7 @@
 #ifndef AFFILIATED_SERVICE_MONEY_STEPS_H
 #define AFFILIATED_SERVICE_MONEY_STEPS_H
 
+#include "service/decide.h"
 #include "service/money.h"
 #include "store/money_rows.h"
 
@@ -37,24 +38,5 @@ change_by(const struct service *service, const struct actor *actor, const char *
 json_t *referral_view(struct db_stmt *row);
 json_t *commission_view(struct db_stmt *row);
 json_t *payout_view(struct db_stmt *row);
-
-/*
- * The frame of every decision: finds the object's view before, runs the step,
- * takes the view after, writes the audit row; all in one transaction.
- */
-struct decision {
-    const struct service *service;
-    const struct actor   *actor;
-    const struct list_spec *spec;
-    const char *object_type; /* "commission" */
-    const char *action;      /* audit: "commission.approve" */
-    int64_t     id;          /* 0: the step creates it and sets it */
-    const char *reason;
-    /* Fills *error and returns a result; SERVICE_OK goes on to the audit row and the commit. */
-    enum service_result (*step)(struct db *db, struct decision *decision, struct service_error *error);
-    void       *ctx;         /* the step's own */
-    json_t     *after;       /* out: new reference */
-};
-enum service_result decide(struct decision *decision, json_t **object, struct service_error *error);
 
 #endif

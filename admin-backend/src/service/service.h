@@ -26,10 +26,18 @@ struct service {
     const char *base_url;                /* "http://127.0.0.1:8080": links shown to people */
 };
 
+/* A request that must have one effect however often it is sent (the Idempotency-Key header). */
+struct once {
+    const char *key;      /* 1 to 200 printable bytes, the client's */
+    uint8_t     hash[32]; /* BLAKE2b-256 of method, path and body: another request under one key is refused */
+    bool        replayed; /* out: the effect was there already, the object is the first answer's */
+};
+
 /* On whose behalf; goes into audit rows and state changes. */
 struct actor {
     char name[48];   /* "staff:3", "api_user:7", "system", "cli" */
     char role[16];   /* "admin", "finance", ...; "system" for ourselves */
+    struct once *once; /* NULL: no key was given */
 };
 
 /* What HTTP turns into a status: one to one. */
