@@ -89,6 +89,7 @@ struct writer {
     uint8_t *out;
     size_t   cap, len;
     size_t   part; /* offset of the open part's header */
+    bool     open; /* a part begins with what is put into it, so that none is left empty */
     bool     full;
 };
 
@@ -243,7 +244,6 @@ tracker_template_compile(struct tracker_str text, unsigned flags, uint8_t *out, 
         before.len = (size_t) (hash - text.data);
     fragment = (struct tracker_str){ text.data + before.len, text.len - before.len };
 
-    part_open(&w);
     if (!text_compile(&w, before, error))
         return -1;
     if ((flags & TRACKER_TEMPLATE_APPEND_CLICK_ID) != 0
@@ -252,7 +252,8 @@ tracker_template_compile(struct tracker_str text, unsigned flags, uint8_t *out, 
         click_id_append(&w, before);
     if (!text_compile(&w, fragment, error))
         return -1;
-    part_close(&w, TRACKER_MACRO_NONE, 0);
+    if (w.open)
+        part_close(&w, TRACKER_MACRO_NONE, 0);
 
     if (w.full) {
         *error = "the URL with its macros is too long";
@@ -320,7 +321,6 @@ macro_compile(struct writer *w, struct tracker_str text, size_t *used, const cha
     for (unsigned macro = 1; macro < TRACKER_MACRO_COUNT; macro++) {
         if (tracker_str_eq(name, macro_names[macro])) {
             part_close(w, macro, flags);
-            part_open(w);
             break;
         }
     }
@@ -340,42 +340,43 @@ click_id_append(struct writer *w, struct tracker_str before)
     else
         literal_put(w, TRACKER_STR("&click_id="));
     part_close(w, TRACKER_MACRO_CLICK_ID, 0);
-    part_open(w);
 }
 
 static void
 part_open(struct writer *w)
 {
-    w->part = w->len;
-    if (w->full || w->cap - w->len < PART_HEADER) {
+    if (w->open)
+        return;
+    if (w->cap - w->len < PART_HEADER) {
         w->full = true;
         return;
     }
+    w->open = true;
+    w->part = w->len;
     w->len += PART_HEADER;
 }
 
-/* Fills in the open part's header.  A last part that says nothing is left out. */
+/* Fills in the part's header. */
 static void
 part_close(struct writer *w, unsigned macro, unsigned flags)
 {
     size_t literal_len;
 
+    part_open(w);
     if (w->full)
         return;
     literal_len = w->len - w->part - PART_HEADER;
-    if (literal_len == 0 && macro == TRACKER_MACRO_NONE) {
-        w->len = w->part;
-        return;
-    }
     w->out[w->part] = (uint8_t) literal_len;
     w->out[w->part + 1] = (uint8_t) (literal_len >> 8);
     w->out[w->part + 2] = (uint8_t) macro;
     w->out[w->part + 3] = (uint8_t) flags;
+    w->open = false;
 }
 
 static void
 literal_put(struct writer *w, struct tracker_str literal)
 {
+    part_open(w);
     if (w->full || literal.len > w->cap - w->len) {
         w->full = true;
         return;
