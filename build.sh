@@ -36,7 +36,7 @@ case $command in
     test)         . tools/test.sh; run_tests "$@" ;;
     test-long)    . tools/test.sh; LONG=1 run_tests "$@" ;;
     bench)        . tools/bench.sh; bench "$@" ;;
-    check-source) exec tools/check_source.sh "$@" ;;
+    check-source) . tools/compile.sh; build_core; exec tools/check_source.sh "$@" ;;
     help|-h|--help) usage ;;
     *)            usage >&2; die "unknown command: $command" ;;
 esac

@@ -29,16 +29,20 @@ every_file() {
 }
 files() { every_file | grep -E "$1"; }
 
-# C without comments and the insides of strings (line numbers kept): rules are about code, not words about it.
-code() {
-    perl -0777 -pe 's{/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"}{my $t = $&; $t =~ s/[^\n"]//g; $t}gse' "$1"
-}
-# in_code PATTERN FILES-PATTERN [FILES-EXCEPT]
+# in_code PATTERN FILES-PATTERN [FILES-EXCEPT]: in C without its comments and the insides of its strings; rules are
+# about code, not about words.
 in_code() {
-    local file
-    files "$2" | grep -vE "${3:-^$}" | while read -r file; do
-        code "$file" | grep -nE -- "$1" | sed "s|^|$file:|"
-    done
+    files "$2" | grep -vE "${3:-^$}" | PATTERN=$1 xargs -r perl -e '
+        for my $file (@ARGV) {
+            open my $in, "<", $file or next;
+            my $code = do { local $/; <$in> } // "";
+            $code =~ s{/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"}{my $t = $&; $t =~ s/[^\n"]//g; $t}gse;
+            my $number = 0;
+            for my $line (split /\n/, $code) {
+                $number++;
+                print "$file:$number:$line\n" if $line =~ /$ENV{PATTERN}/;
+            }
+        }'
 }
 # in_text PATTERN FILES-PATTERN [FILES-EXCEPT]
 in_text() {
@@ -81,9 +85,13 @@ in_text '#include *[<"](store|db)/' '^admin-backend/src/http/.*\.[ch]$' '^$' | g
 # Objects are linked together with all of nginx, and modules are loaded RTLD_GLOBAL.
 files '^tracker-core/(src|include)/.*\.[ch]$' | grep -vE '/tracker_[a-z0-9_]+\.[ch]$' |
     rule "every file of tracker-core is named tracker_*"
-for library in ${TRACKER_LIBRARY:-build/core/libtracker.a}; do
-    [ ! -f "$library" ] || nm -g --defined-only "$library" 2>/dev/null | awk 'NF == 3 && $3 !~ /^tracker_/ { print $3 }'
-done | rule 'every public symbol of libtracker.a starts with tracker_'
+library=${TRACKER_LIBRARY:-build/core/libtracker.a}
+if [ -f "$library" ]; then
+    nm -g --defined-only "$library" | awk 'NF == 3 && $3 !~ /^tracker_/ { print $3 }'
+elif [ -z "${TRACKER_LIBRARY:-}" ]; then
+    echo "$library is not built"
+fi |
+    rule 'every public symbol of libtracker.a starts with tracker_'
 files '(^|/)(utils?|helpers?|misc|common)\.[ch]$' |
     rule 'no utils.c: a file is named for what it does'
 

@@ -29,10 +29,14 @@ build() {
     fi
 }
 
+build_core() {
+    make -s -j2 -C tracker-core O=../build/core lib
+}
+
 build_programs() {
     mkdir -p "$BUILD"
     build_tool supervise
-    make -s -j2 -C tracker-core O=../build/core lib
+    build_core
     make -s -j2 -C admin-backend O=../build/admin all
     ln -sfn admin/affiliated "$BUILD/affiliated"
 }

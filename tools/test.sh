@@ -1,0 +1,132 @@
+# test: every suite speaks TAP and goes through tools/suite.pl; one line sums them up.
+
+. tools/run.sh
+
+SUITES="source unit unit-san fuzz edge edge-san api e2e faults"
+FUZZ_S=5
+
+run_tests() {
+    local suite started=$SECONDS
+    for suite in "$@"; do
+        declare -F "suite_${suite//-/_}" >/dev/null || die "no such suite: $suite (there are: $SUITES)"
+    done
+
+    deps_ensure run test
+    export SUITE_RESULTS=$BUILD/test/results
+    mkdir -p "$BUILD/test"
+    : >"$SUITE_RESULTS"
+    for suite in ${*:-$SUITES}; do
+        say "== $suite"
+        "suite_${suite//-/_}" || true
+    done
+    summary $((SECONDS - started))
+}
+
+# The last line is for machines: it must stay the only one of its form.
+summary() {
+    awk -v seconds="$1" '
+        { printf "%-10s %6d passed %4d failed %4d skipped %5d s\n", $1, $2, $3, $4, $5 >"/dev/stderr"
+          passed += $2; failed += $3; skipped += $4 }
+        END { printf "all in %d s\n", seconds >"/dev/stderr"
+              printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped
+              exit failed > 0 || passed == 0 }' "$SUITE_RESULTS"
+}
+
+# suite NAME FILE...: a suite that has no file is a failure of its own.
+suite() {
+    local name=$1 files=()
+    shift
+    for file in "$@"; do
+        [ ! -f "$file" ] || files+=("$file")
+    done
+    if [ ${#files[@]} = 0 ]; then
+        say "$name: no tests found"
+        echo "$name 0 1 0 0" >>"$SUITE_RESULTS"
+        return 1
+    fi
+    perl tools/suite.pl "$name" "${files[@]}"
+}
+
+# ---- the suites ----
+
+suite_source() {
+    build_core
+    suite source tools/check_source.sh tools/check_source_test.sh
+}
+
+suite_unit() {
+    make_unit_tests "" ""
+    CMOCKA_MESSAGE_OUTPUT=TAP SUITE_JOBS=2 suite unit $(unit_tests core) $(unit_tests admin)
+}
+
+suite_unit_san() {
+    make_unit_tests -san SAN=1
+    CMOCKA_MESSAGE_OUTPUT=TAP SUITE_JOBS=2 suite unit-san $(unit_tests core-san) $(unit_tests admin-san)
+}
+
+make_unit_tests() {
+    make -s -j2 -C tracker-core "O=../build/core$1" $2 lib tests
+    make -s -j2 -C admin-backend "O=../build/admin$1" "CORE=../build/core$1" $2 all tests
+}
+
+unit_tests() {
+    find "$BUILD/$1" -maxdepth 1 -type f -name 'test_*' -perm -u+x | sort
+}
+
+suite_fuzz() {
+    make -s -j2 -C tracker-core O=../build/core-fuzz fuzz
+    FUZZ_FOLDER=$BUILD/core-fuzz FUZZ_S=$FUZZ_S suite fuzz tools/fuzz_suite.sh
+}
+
+# Against Debian's nginx, the module loaded.
+suite_edge() {
+    build_module
+    edge edge "$(command -v nginx || echo /usr/sbin/nginx)" "$MODULE"
+}
+
+# Against a static nginx with our objects under ASan and UBSan.  nginx closes its standard error: findings go to
+# files, and each of those is a failure.
+suite_edge_san() {
+    local log=$BUILD/test/sanitizer
+    rm -f "$log".*
+    build --san
+    ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:log_path=$log \
+    UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:log_path=$log \
+        edge edge-san "$NGINX" ""
+    if ls "$log".* >/dev/null 2>&1; then
+        cat "$log".* >&2
+        echo "edge-san-findings 0 $(ls "$log".* | wc -l) 0 0" >>"$SUITE_RESULTS"
+    fi
+}
+
+# edge NAME NGINX MODULE: Test::Nginx.  The worker user must reach its folder, hence not below ours.
+edge() {
+    local root status=0
+    root=$(mktemp -d "${TMPDIR:-/tmp}/affiliate-t.XXXXXX")
+    chmod 755 "$root"
+    TEST_NGINX_BINARY=$2 TEST_NGINX_LOAD_MODULES=$3 TEST_NGINX_SERVROOT=$root/servroot \
+        TEST_NGINX_PORT=$(free_port) suite "$1" t/*.t || status=1
+    rm -rf "$root"
+    return $status
+}
+
+suite_api() {
+    build
+    suite api admin-backend/test/*.t admin-backend/test/api/*.t
+}
+
+suite_e2e() {
+    build
+    build_tool clickload
+    suite e2e t/e2e/*.t
+}
+
+suite_faults() {
+    build
+    build_tool clickload
+    SUITE_TIMEOUT=$([ -n "${LONG:-}" ] && echo 7200 || echo 600) SUITE_COMMENTS=1 suite faults t/faults/*.t
+}
+
+free_port() {
+    perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1")->sockport'
+}
