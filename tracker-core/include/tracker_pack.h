@@ -121,7 +121,8 @@ struct tracker_heartbeat {
     uint64_t incarnation;
     uint64_t time_ms;
     struct tracker_stream_id cursor; /* everything up to here has been read and decided */
-    bool     idle;                   /* the stream held nothing past the cursor */
+    bool     idle;                   /* a read past the cursor came back empty; not "cursor == last generated
+                                        id", in which an entry that was deleted unread still counts */
 };
 #define TRACKER_HEARTBEAT_CAP 192u
 /*

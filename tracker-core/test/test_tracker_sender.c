@@ -239,7 +239,8 @@ test_adopted(void **state)
     tracker_sender_end_found(&s, 201); /* a power loss took [201, 251) here, after they were shipped */
     assert_true(tracker_sender_idle(&s));
     assert_false(want(1, &from, &max));
-    assert_true(tracker_sender_want_heartbeat(&s, 60000, &from, &wait) && from == 251);
+    assert_int_equal(ack(261, 7, 0), TRACKER_SENDER_PROGRESS); /* beyond the end, and no fork */
+    assert_true(tracker_sender_want_heartbeat(&s, 60000, &from, &wait) && from == 261);
     assert_int_equal(ack(151, 8, 0), TRACKER_SENDER_REWOUND); /* restored: [151, 201) is still here */
     assert_true(want(60000, &from, &max) && from == 151);
 }
