@@ -3,6 +3,7 @@
 
 #include "service/audit.h"
 #include "service/money.h"
+#include "service/plan_view.h"
 #include "service/view.h"
 #include "store/plan.h"
 
@@ -145,27 +146,41 @@ tiers_view(const struct plan *plan)
     return tiers;
 }
 
+static json_t *
+plan_json(const struct plan *plan)
+{
+    json_t *view = json_pack("{s:s, s:I}", "type", plan_type_name(plan->type), "hold_days",
+                             (json_int_t) plan->hold_days);
+
+    switch (plan->type) {
+    case PLAN_NONE:
+        json_decref(view);
+        return json_null();
+    case PLAN_PERCENTAGE:
+        json_object_set_new(view, "percentage", view_ppm(plan->rate_ppm));
+        break;
+    case PLAN_FIXED:
+        json_object_set_new(view, "amount", view_money(plan->fixed.minor, plan->fixed.currency));
+        break;
+    case PLAN_TIERED:
+        json_object_set_new(view, "tiers", tiers_view(plan));
+        break;
+    }
+    return view;
+}
+
 json_t *
 plan_view(struct db *db, const char *scope, int64_t scope_id, uint64_t now_us)
 {
     struct plan_row row;
-    json_t         *view;
 
-    if (plan_find(db, scope, scope_id, now_us, &row) != DB_OK || row.plan.type == PLAN_NONE)
-        return json_null();
-    view = json_pack("{s:s, s:I}", "type", plan_type_name(row.plan.type), "hold_days", (json_int_t) row.plan.hold_days);
-    switch (row.plan.type) {
-    case PLAN_NONE:
-        break;
-    case PLAN_PERCENTAGE:
-        json_object_set_new(view, "percentage", view_ppm(row.plan.rate_ppm));
-        break;
-    case PLAN_FIXED:
-        json_object_set_new(view, "amount", view_money(row.plan.fixed.minor, row.plan.fixed.currency));
-        break;
-    case PLAN_TIERED:
-        json_object_set_new(view, "tiers", tiers_view(&row.plan));
-        break;
-    }
-    return view;
+    return plan_find(db, scope, scope_id, now_us, &row) == DB_OK ? plan_json(&row.plan) : json_null();
+}
+
+json_t *
+plan_row_view(struct db_stmt *stmt)
+{
+    struct plan_row row;
+
+    return plan_from_row(stmt, &row) == DB_OK ? plan_json(&row.plan) : json_null();
 }

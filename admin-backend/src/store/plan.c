@@ -21,21 +21,24 @@ read_tiers(const char *text, struct plan *plan)
     json_decref(tiers);
 }
 
-static enum db_result
-read_plan(struct db_stmt *row, struct plan_row *out)
+enum db_result
+plan_from_row(struct db_stmt *row, struct plan_row *out)
 {
     const char *complaint;
 
-    out->id = db_int(row, "id");
-    if (!plan_type_parse(db_text(row, "type"), &out->plan.type))
+    *out = (struct plan_row){ .plan.type = PLAN_NONE };
+    if (db_is_null(row, "plan_id"))
+        return DB_OK;
+    out->id = db_int(row, "plan_id");
+    if (!plan_type_parse(db_text(row, "plan_type"), &out->plan.type))
         return DB_CORRUPT;
-    out->plan.rate_ppm = db_int(row, "rate_ppm");
-    out->plan.hold_days = db_int(row, "hold_days");
+    out->plan.rate_ppm = db_int(row, "plan_rate_ppm");
+    out->plan.hold_days = db_int(row, "plan_hold_days");
     if (out->plan.type == PLAN_FIXED
-        && !amount_make(db_int(row, "amount_minor"), db_text(row, "currency"), &out->plan.fixed))
+        && !amount_make(db_int(row, "plan_amount_minor"), db_text(row, "plan_currency"), &out->plan.fixed))
         return DB_CORRUPT;
     if (out->plan.type == PLAN_TIERED)
-        read_tiers(db_text(row, "tiers"), &out->plan);
+        read_tiers(db_text(row, "plan_tiers"), &out->plan);
     return plan_check(&out->plan, &complaint) ? DB_OK : DB_CORRUPT;
 }
 
@@ -44,15 +47,15 @@ plan_find(struct db *db, const char *scope, int64_t scope_id, uint64_t at_us, st
 {
     struct db_stmt *row;
     enum db_result  rc = db_query(db, &row,
-                                  "SELECT id, type, rate_ppm, amount_minor, currency, tiers, hold_days FROM plans"
-                                   " WHERE scope = $1 AND scope_id = $2 AND valid_from_us <= $3"
-                                   " ORDER BY valid_from_us DESC, id DESC LIMIT 1",
+                                  "SELECT " PLAN_COLUMNS " FROM plans pl"
+                                  " WHERE pl.scope = $1 AND pl.scope_id = $2 AND pl.valid_from_us <= $3"
+                                  " ORDER BY pl.valid_from_us DESC, pl.id DESC LIMIT 1",
                                   "sii", scope, scope_id, (int64_t) at_us);
 
     *out = (struct plan_row){ .plan.type = PLAN_NONE };
     if (rc != DB_ROW)
         return rc == DB_DONE ? DB_OK : rc;
-    rc = read_plan(row, out);
+    rc = plan_from_row(row, out);
     db_end(row);
     return rc;
 }

@@ -1,0 +1,292 @@
+/* How the catalog looks outside, and what its lists select, filter and sort by. */
+#include "service/catalog.h"
+#include "service/plan_view.h"
+#include "service/view.h"
+#include "store/plan.h"
+
+static json_t *program_view(struct db_stmt *row);
+static json_t *group_view(struct db_stmt *row);
+static json_t *affiliate_view(struct db_stmt *row);
+static json_t *campaign_view(struct db_stmt *row);
+static json_t *link_view(struct db_stmt *row);
+static json_t *api_user_view(struct db_stmt *row);
+static json_t *audit_view(struct db_stmt *row);
+
+static const struct list_filter no_filters[] = { { NULL, LIST_INT, NULL } };
+
+static const struct list_sort program_sorts[] = { { "created_at", "p.created_us", LIST_INT }, { NULL, NULL, LIST_INT } };
+const struct list_spec program_list = {
+    .select = "SELECT p.id AS id, p.name AS name, p.currency AS currency, p.time_zone AS time_zone,"
+              " p.attribution AS attribution, p.cookie_days AS cookie_days, p.fallback AS fallback, p.state AS state,"
+              " p.created_us AS created_us, p.version AS version FROM programs p",
+    .from = " FROM programs p",
+    .id = "p.id",
+    .filters = no_filters,
+    .sorts = program_sorts,
+    .view = program_view,
+};
+
+static json_t *
+program_view(struct db_stmt *row)
+{
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:I}",
+                     "id", view_column_id(row, "id"),
+                     "name", view_column_text(row, "name"),
+                     "currency", view_column_text(row, "currency"),
+                     "time_zone", view_column_text(row, "time_zone"),
+                     "attribution", view_column_text(row, "attribution"),
+                     "cookie_days", (json_int_t) db_int(row, "cookie_days"),
+                     "fallback", view_column_text(row, "fallback"),
+                     "state", view_column_text(row, "state"),
+                     "created_at", view_column_time(row, "created_us"),
+                     "version", (json_int_t) db_int(row, "version"));
+}
+
+static const struct list_filter group_filters[] = {
+    { "q", LIST_SEARCH, "lower(g.name) LIKE ? ESCAPE '!'" },
+    { NULL, LIST_INT, NULL },
+};
+static const struct list_sort group_sorts[] = {
+    { "created_at", "g.created_us", LIST_INT },
+    { "name", "g.name", LIST_TEXT },
+    { NULL, NULL, LIST_INT },
+};
+#define GROUP_FROM " FROM affiliate_groups g JOIN programs p ON p.id = g.program_id"
+const struct list_spec group_list = {
+    .select = "SELECT g.id AS id, g.name AS name, g.minimum_payout_minor AS minimum_minor, p.currency AS currency,"
+              " g.payout_frequency AS payout_frequency, g.payout_methods AS payout_methods,"
+              " (SELECT COUNT(*) FROM affiliates a WHERE a.group_id = g.id) AS affiliate_count,"
+              " g.created_us AS created_us, g.version AS version, " PLAN_COLUMNS GROUP_FROM PLAN_JOIN("group", "g.id"),
+    .from = GROUP_FROM,
+    .id = "g.id",
+    .filters = group_filters,
+    .sorts = group_sorts,
+    .view = group_view,
+};
+
+static json_t *
+group_view(struct db_stmt *row)
+{
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:I}",
+                     "id", view_column_id(row, "id"),
+                     "name", view_column_text(row, "name"),
+                     "commission", plan_row_view(row),
+                     "minimum_payout", view_column_money(row, "minimum_minor", "currency"),
+                     "payout_frequency", view_column_text(row, "payout_frequency"),
+                     "payout_methods", view_column_json(row, "payout_methods"),
+                     "affiliate_count", (json_int_t) db_int(row, "affiliate_count"),
+                     "created_at", view_column_time(row, "created_us"),
+                     "version", (json_int_t) db_int(row, "version"));
+}
+
+static const struct list_filter affiliate_filters[] = {
+    { "status", LIST_TEXT_SET, "a.status = ?" },
+    { "group_id", LIST_INT, "a.group_id = ?" },
+    { "from", LIST_TIME, "a.created_us >= ?" },
+    { "to", LIST_TIME, "a.created_us < ?" },
+    { "q", LIST_SEARCH, "(lower(a.name) LIKE ? ESCAPE '!' OR a.email LIKE ? ESCAPE '!')" },
+    { NULL, LIST_INT, NULL },
+};
+static const struct list_sort affiliate_sorts[] = {
+    { "created_at", "a.created_us", LIST_INT },
+    { "name", "a.name", LIST_TEXT },
+    { NULL, NULL, LIST_INT },
+};
+#define AFFILIATE_FROM " FROM affiliates a LEFT JOIN affiliate_groups g ON g.id = a.group_id"
+const struct list_spec affiliate_list = {
+    .select = "SELECT a.id AS id, a.name AS name, a.email AS email, a.status AS status, a.group_id AS group_id,"
+              " g.name AS group_name, a.api_user_id AS api_user_id, a.trader_id AS trader_id, a.notes AS notes,"
+              " a.created_us AS created_us, a.updated_us AS updated_us, a.version AS version,"
+              " " PLAN_COLUMNS AFFILIATE_FROM PLAN_JOIN("affiliate", "a.id"),
+    .from = AFFILIATE_FROM,
+    .id = "a.id",
+    .filters = affiliate_filters,
+    .sorts = affiliate_sorts,
+    .view = affiliate_view,
+};
+
+static json_t *
+affiliate_view(struct db_stmt *row)
+{
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}",
+                     "id", view_column_id(row, "id"),
+                     "name", view_column_text(row, "name"),
+                     "email", view_column_text(row, "email"),
+                     "status", view_column_text(row, "status"),
+                     "group_id", view_column_id(row, "group_id"),
+                     "group_name", view_column_text(row, "group_name"),
+                     "commission", plan_row_view(row),
+                     "api_user_id", view_column_id(row, "api_user_id"),
+                     "trader_id", view_column_text(row, "trader_id"),
+                     "notes", view_column_text(row, "notes"),
+                     "created_at", view_column_time(row, "created_us"),
+                     "updated_at", view_column_time(row, "updated_us"),
+                     "version", (json_int_t) db_int(row, "version"));
+}
+
+static const struct list_filter campaign_filters[] = {
+    { "status", LIST_TEXT_SET, "c.state = ?" },
+    { "q", LIST_SEARCH, "lower(c.name) LIKE ? ESCAPE '!'" },
+    { NULL, LIST_INT, NULL },
+};
+static const struct list_sort campaign_sorts[] = {
+    { "created_at", "c.created_us", LIST_INT },
+    { "name", "c.name", LIST_TEXT },
+    { NULL, NULL, LIST_INT },
+};
+const struct list_spec campaign_list = {
+    .select = "SELECT c.id AS id, c.name AS name, c.state AS state, c.window_days AS window_days,"
+              " c.fallback AS fallback, c.created_us AS created_us, c.version AS version FROM campaigns c",
+    .from = " FROM campaigns c",
+    .id = "c.id",
+    .filters = campaign_filters,
+    .sorts = campaign_sorts,
+    .view = campaign_view,
+};
+
+static json_t *
+campaign_view(struct db_stmt *row)
+{
+    return json_pack("{s:o, s:o, s:o, s:I, s:o, s:o, s:I}",
+                     "id", view_column_id(row, "id"),
+                     "name", view_column_text(row, "name"),
+                     "state", view_column_text(row, "state"),
+                     "window_days", (json_int_t) db_int(row, "window_days"),
+                     "fallback", view_column_text(row, "fallback"),
+                     "created_at", view_column_time(row, "created_us"),
+                     "version", (json_int_t) db_int(row, "version"));
+}
+
+static const struct list_filter link_filters[] = {
+    { "affiliate_id", LIST_INT, "l.affiliate_id = ?" },
+    { "campaign_id", LIST_INT, "l.campaign_id = ?" },
+    { "status", LIST_TEXT_SET, "l.state = ?" },
+    { "code", LIST_TEXT, "l.code = ?" },
+    { "q", LIST_SEARCH, "(lower(l.code) LIKE ? ESCAPE '!' OR lower(l.destination) LIKE ? ESCAPE '!')" },
+    { NULL, LIST_INT, NULL },
+};
+static const struct list_sort link_sorts[] = {
+    { "created_at", "l.created_us", LIST_INT },
+    { "code", "l.code", LIST_TEXT },
+    { NULL, NULL, LIST_INT },
+};
+const struct list_spec link_list = {
+    .select = "SELECT l.id AS id, l.code AS code, l.affiliate_id AS affiliate_id, l.campaign_id AS campaign_id,"
+              " l.destination AS destination, l.append_click_id AS append_click_id, l.state AS state,"
+              " l.created_us AS created_us, l.updated_us AS updated_us, l.version AS version FROM links l",
+    .from = " FROM links l",
+    .id = "l.id",
+    .filters = link_filters,
+    .sorts = link_sorts,
+    .view = link_view,
+};
+
+static json_t *
+link_view(struct db_stmt *row)
+{
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:[], s:o, s:o, s:I}",
+                     "id", view_column_id(row, "id"),
+                     "code", view_column_text(row, "code"),
+                     "affiliate_id", view_column_id(row, "affiliate_id"),
+                     "campaign_id", view_column_id(row, "campaign_id"),
+                     "destination", view_column_text(row, "destination"),
+                     "append_click_id", (int) db_int(row, "append_click_id"),
+                     "state", view_column_text(row, "state"),
+                     "rules",
+                     "created_at", view_column_time(row, "created_us"),
+                     "updated_at", view_column_time(row, "updated_us"),
+                     "version", (json_int_t) db_int(row, "version"));
+}
+
+static const struct list_filter api_user_filters[] = {
+    { "affiliate_id", LIST_INT, "u.affiliate_id = ?" },
+    { "status", LIST_TEXT_SET, "u.state = ?" },
+    { "q", LIST_SEARCH, "lower(u.name) LIKE ? ESCAPE '!'" },
+    { NULL, LIST_INT, NULL },
+};
+static const struct list_sort api_user_sorts[] = {
+    { "created_at", "u.created_us", LIST_INT },
+    { "name", "u.name", LIST_TEXT },
+    { NULL, NULL, LIST_INT },
+};
+/* At most two keys of a user are active (api_key_add). */
+#define KEY_COLUMN(column, nth, name)                                                                                \
+    ", (SELECT k." column " FROM api_keys k WHERE k.api_user_id = u.id AND k.state = 'active'"                       \
+    " ORDER BY k.id LIMIT 1 OFFSET " nth ") AS " name
+const struct list_spec api_user_list = {
+    .select = "SELECT u.id AS id, u.name AS name, u.role AS role, u.affiliate_id AS affiliate_id, u.scopes AS scopes,"
+              " u.state AS state, u.expires_us AS expires_us, u.created_us AS created_us, u.version AS version"
+              KEY_COLUMN("id", "0", "key1_id") KEY_COLUMN("prefix", "0", "key1_prefix")
+              KEY_COLUMN("id", "1", "key2_id") KEY_COLUMN("prefix", "1", "key2_prefix")
+              " FROM api_users u",
+    .from = " FROM api_users u",
+    .id = "u.id",
+    .filters = api_user_filters,
+    .sorts = api_user_sorts,
+    .view = api_user_view,
+};
+
+static json_t *
+keys_view(struct db_stmt *row)
+{
+    json_t *keys = json_array();
+
+    if (!db_is_null(row, "key1_id"))
+        json_array_append_new(keys, json_pack("{s:o, s:o}", "id", view_column_id(row, "key1_id"), "prefix",
+                                              view_column_text(row, "key1_prefix")));
+    if (!db_is_null(row, "key2_id"))
+        json_array_append_new(keys, json_pack("{s:o, s:o}", "id", view_column_id(row, "key2_id"), "prefix",
+                                              view_column_text(row, "key2_prefix")));
+    return keys;
+}
+
+static json_t *
+api_user_view(struct db_stmt *row)
+{
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}",
+                     "id", view_column_id(row, "id"),
+                     "name", view_column_text(row, "name"),
+                     "role", view_column_text(row, "role"),
+                     "affiliate_id", view_column_id(row, "affiliate_id"),
+                     "scopes", view_column_json(row, "scopes"),
+                     "state", view_column_text(row, "state"),
+                     "expires_at", view_column_time(row, "expires_us"),
+                     "keys", keys_view(row),
+                     "created_at", view_column_time(row, "created_us"),
+                     "version", (json_int_t) db_int(row, "version"));
+}
+
+static const struct list_filter audit_filters[] = {
+    { "actor", LIST_TEXT, "w.actor = ?" },
+    { "object_type", LIST_TEXT, "w.object_type = ?" },
+    { "object_id", LIST_TEXT, "w.object_id = ?" },
+    { "from", LIST_TIME, "w.at_us >= ?" },
+    { "to", LIST_TIME, "w.at_us < ?" },
+    { NULL, LIST_INT, NULL },
+};
+static const struct list_sort audit_sorts[] = { { "at", "w.id", LIST_INT }, { NULL, NULL, LIST_INT } };
+const struct list_spec audit_list = {
+    .select = "SELECT w.id AS id, w.at_us AS at_us, w.actor AS actor, w.action AS action,"
+              " w.object_type AS object_type, w.object_id AS object_id, w.before AS before, w.after AS after,"
+              " w.reason AS reason FROM audit_log w",
+    .from = " FROM audit_log w",
+    .id = "w.id",
+    .filters = audit_filters,
+    .sorts = audit_sorts,
+    .view = audit_view,
+};
+
+static json_t *
+audit_view(struct db_stmt *row)
+{
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+                     "id", view_column_id(row, "id"),
+                     "at", view_column_time(row, "at_us"),
+                     "actor", view_column_text(row, "actor"),
+                     "action", view_column_text(row, "action"),
+                     "object_type", view_column_text(row, "object_type"),
+                     "object_id", view_column_text(row, "object_id"),
+                     "before", view_column_json(row, "before"),
+                     "after", view_column_json(row, "after"),
+                     "reason", view_column_text(row, "reason"));
+}
