@@ -13,6 +13,7 @@
 
 /* Damage may look like a record everywhere: so many times a segment's size is summed, then it is given up. */
 #define SEARCH_EFFORT 16
+#define SEQUENCES_END ((uint64_t) TRACKER_SEQUENCE_MAX + 1)
 
 static int  locate(struct tracker_journal *j, uint64_t from);
 static bool take_run(struct tracker_journal *j, uint32_t max_records, size_t max_bytes,
@@ -115,14 +116,14 @@ pass_record(struct tracker_journal *j)
 }
 
 /*
- * Looks for a record behind bytes that are none, from offset `from` on.
- * after != UINT64_MAX: the record `after` should have been at `from`; what is
- * found comes later, by no more records than fit in between.  UINT64_MAX: any will do.
+ * Looks for a record behind bytes that are none, from offset `from` on, where
+ * the record `missing` should have been: what is found is later, by no more
+ * records than fit in between, and below `below`.  missing 0: any will do.
  * Returns its offset, or 0.
  */
 static size_t
 find_record(const struct tracker_journal *j, const struct tracker_segment *segment, size_t from,
-            uint64_t after, uint64_t *sequence)
+            uint64_t missing, uint64_t below, uint64_t *sequence)
 {
     uint64_t              effort = (uint64_t) segment->mapped * SEARCH_EFFORT;
     struct tracker_record record;
@@ -137,9 +138,8 @@ find_record(const struct tracker_journal *j, const struct tracker_segment *segme
         if ((word & TRACKER_RECORD_COMMIT) == 0 || len > TRACKER_RECORD_PAYLOAD_MAX)
             continue;
         memcpy(&found, bytes + 8, sizeof(found));
-        if (found == 0 || found > TRACKER_SEQUENCE_MAX)
-            continue;
-        if (after != UINT64_MAX && (found <= after || found - after > (at - from) / TRACKER_RECORD_HEADER))
+        if (found <= missing || found >= below ||
+            (missing != 0 && found - missing > (at - from) / TRACKER_RECORD_HEADER))
             continue;
         if (tracker_record_read(bytes, segment->mapped - at, j->salt, found, &record) == TRACKER_RECORD_OK) {
             *sequence = found;
@@ -200,7 +200,8 @@ skip(struct tracker_journal *j)
     following = &j->segments[next];
     joins = next > 0 && following->first == cursor->sequence;
     if (!joins && segment->map != NULL) {
-        offset = find_record(j, segment, cursor->offset, cursor->sequence, &sequence);
+        offset = find_record(j, segment, cursor->offset, cursor->sequence,
+                             next > 0 ? following->first : SEQUENCES_END, &sequence);
         if (offset != 0) {
             *cursor = (struct tracker_place){ cursor->segment, offset, sequence, 0, TRACKER_GAP_HOLE };
             return 1;
@@ -312,7 +313,7 @@ find_beginning(struct tracker_journal *j, struct tracker_segment *segment)
     }
     if (segment->first == 0) {
         segment->hash = 0;
-        segment->start = find_record(j, segment, TRACKER_SEGMENT_HEADER, UINT64_MAX, &segment->first);
+        segment->start = find_record(j, segment, TRACKER_SEGMENT_HEADER, 0, SEQUENCES_END, &segment->first);
         if (segment->start == 0)
             return;
     }
