@@ -1,0 +1,709 @@
+/*
+ * ingest.c - the loop: read, commit, ack, delete; and once a second, say that it lives.
+ */
+#include "ingest/ingest.h"
+
+#include <sodium.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "app/log.h"
+#include "ingest/sealers.h"
+#include "service/facts.h"
+#include "store/journal.h"
+
+#define BLOCK_MS        200u   /* XREAD waits so long; also how soon a stop is noticed */
+#define BEAT_MS         1000u
+#define ACKS_MS         5000u  /* all acks of open journals are told again */
+#define SWEEP_MS        60000u /* acks of journals that ended are taken away */
+#define SWEEP_AFTER_US  UINT64_C(3600000000)
+#define COUNT_FIRST     64u    /* entries a stream and read; adapts to their size */
+#define COUNT_MAX       256u
+#define REPLY_HIGH      ((size_t) 16 << 20) /* bytes of packs in one reply: read fewer */
+#define REPLY_LOW       ((size_t) 2 << 20)  /* read more */
+#define REFUSED_ROW_MS  1000u  /* at most one quarantine row a reason and second for what nobody vouches for */
+#define COMMIT_FIRST_MS 50u    /* back-off of a commit that fails */
+#define COMMIT_LAST_MS  5000u
+
+struct ingest_partition {
+    unsigned                 number;
+    char                     events[40], acks[40], consumer[40]; /* keys */
+    struct tracker_stream_id cursor; /* everything up to here is decided */
+    struct tracker_stream_id read;   /* everything up to here was read: ahead of cursor while a batch is open */
+    uint64_t                 beat;
+    bool                     idle;   /* the last read found nothing past the cursor */
+};
+
+/* An entry's id is kept as Redis wrote it: XDEL wants it back. */
+struct ingest_entry_id {
+    unsigned    partition; /* index */
+    const char *text;
+    size_t      len;
+};
+
+enum ingest_refusal { REFUSED_ENTRY, REFUSED_PACK, REFUSED_KEY, REFUSED_FORGED, REFUSED_KINDS };
+static const char *const refusal_names[REFUSED_KINDS] = {
+    [REFUSED_ENTRY] = "malformed_entry",
+    [REFUSED_PACK] = "malformed_pack",
+    [REFUSED_KEY] = "unknown_key",
+    [REFUSED_FORGED] = "forged_pack",
+};
+
+struct ingest {
+    struct ingest_options    options;
+    struct wire              wire;
+    struct facts            *facts;
+    struct sealers          *sealers;
+    struct ingest_partition *partitions;
+    uint64_t                 incarnation;
+    atomic_bool              stop;
+    _Atomic uint64_t         committed, quarantined;
+
+    bool     welcomed; /* this connection has had its acks and checks */
+    uint64_t beat_at_ms, acks_at_ms, sweep_at_ms, commit_at_ms;
+    uint64_t swept_us; /* acks of journals that ended before are gone */
+    unsigned commit_wait_ms;
+    unsigned count;
+    enum db_result failing; /* what the last commit said, for one log line a change */
+
+    redisReply             *reply; /* owns the bytes of the batch */
+    struct fact_entry      *entries;
+    struct ingest_entry_id *ids;
+    size_t                  batch, cap;
+
+    struct {
+        uint64_t row_at_ms;
+        uint32_t since;
+    } refused[REFUSED_KINDS];
+};
+
+static bool ingest_welcome(struct ingest *ingest);
+static void ingest_housekeeping(struct ingest *ingest);
+static bool ingest_read(struct ingest *ingest);
+static void ingest_commit(struct ingest *ingest);
+static void ingest_settle(struct ingest *ingest);
+static bool ingest_tell(struct ingest *ingest);
+static bool ingest_beat(struct ingest *ingest);
+static bool ingest_check_cursors(struct ingest *ingest, bool all);
+static bool ingest_tell_all(struct ingest *ingest);
+static bool ingest_sweep(struct ingest *ingest);
+static void ingest_check_eviction(struct ingest *ingest);
+static void ingest_sleep_ms(unsigned ms);
+static void ingest_hook(struct ingest *ingest, enum ingest_step step);
+
+/* ---- life ---- */
+
+static void
+ingest_before_commit(void *ctx)
+{
+    ingest_hook(ctx, INGEST_BEFORE_COMMIT);
+}
+
+struct ingest *
+ingest_new(const struct ingest_options *options)
+{
+    struct ingest *ingest = calloc(1, sizeof(*ingest));
+    if (ingest == NULL)
+        return NULL;
+
+    ingest->options = *options;
+    ingest->count = COUNT_FIRST;
+    ingest->commit_wait_ms = COMMIT_FIRST_MS;
+    wire_init(&ingest->wire, options->redis, "ingest");
+    ingest->facts = facts_new(options->pool, options->keys, options->now_us);
+    ingest->sealers = sealers_new(options->keys);
+    ingest->partitions = calloc(options->count, sizeof(*ingest->partitions));
+    if (ingest->facts == NULL || ingest->sealers == NULL || ingest->partitions == NULL) {
+        ingest_free(ingest);
+        return NULL;
+    }
+    if (options->hook != NULL)
+        facts_set_hook(ingest->facts, ingest_before_commit, ingest);
+
+    for (unsigned i = 0; i < options->count; i++) {
+        struct ingest_partition *partition = &ingest->partitions[i];
+        partition->number = options->first + i;
+        snprintf(partition->events, sizeof(partition->events), "affiliate:events:{%u}", partition->number);
+        snprintf(partition->acks, sizeof(partition->acks), "affiliate:acks:{%u}", partition->number);
+        snprintf(partition->consumer, sizeof(partition->consumer), "affiliate:consumer:{%u}", partition->number);
+    }
+    return ingest;
+}
+
+void
+ingest_free(struct ingest *ingest)
+{
+    if (ingest == NULL)
+        return;
+    wire_close(&ingest->wire);
+    facts_free(ingest->facts);
+    sealers_free(ingest->sealers);
+    freeReplyObject(ingest->reply);
+    free(ingest->entries);
+    free(ingest->ids);
+    free(ingest->partitions);
+    free(ingest);
+}
+
+void
+ingest_stop(struct ingest *ingest)
+{
+    atomic_store(&ingest->stop, true);
+}
+
+void
+ingest_counts(const struct ingest *ingest, uint64_t *committed, uint64_t *quarantined)
+{
+    *committed = atomic_load(&ingest->committed);
+    *quarantined = atomic_load(&ingest->quarantined);
+}
+
+void
+ingest_run(struct ingest *ingest)
+{
+    /* Drawn afresh at every start: a database that was copied back must not bring its old one. */
+    do
+        randombytes_buf(&ingest->incarnation, sizeof(ingest->incarnation));
+    while (ingest->incarnation == 0);
+    log_info("ingest", "partitions %u to %u, incarnation %016llx", ingest->options.first,
+             ingest->options.first + ingest->options.count - 1, (unsigned long long) ingest->incarnation);
+
+    while (!atomic_load(&ingest->stop)) {
+        bool connected = wire_connect(&ingest->wire);
+        if (!connected)
+            ingest->welcomed = false;
+        else if (!ingest->welcomed)
+            ingest->welcomed = connected = ingest_welcome(ingest);
+
+        if (connected)
+            ingest_housekeeping(ingest);
+        if (ingest->batch > 0)
+            ingest_commit(ingest);
+        else if (!ingest->welcomed || !ingest_read(ingest))
+            ingest_sleep_ms(wire_wait_ms(&ingest->wire, BLOCK_MS));
+    }
+}
+
+/* A connection begins: look where the streams are, and tell everybody where the database is. */
+static bool
+ingest_welcome(struct ingest *ingest)
+{
+    ingest_check_eviction(ingest);
+    ingest->beat_at_ms = 0;
+    ingest->acks_at_ms = wire_now_ms() + ACKS_MS;
+    return ingest_check_cursors(ingest, true) && ingest_tell_all(ingest);
+}
+
+static void
+ingest_housekeeping(struct ingest *ingest)
+{
+    uint64_t now = wire_now_ms();
+
+    if (now >= ingest->beat_at_ms) {
+        ingest->beat_at_ms = now + BEAT_MS;
+        ingest_check_cursors(ingest, false);
+        ingest_beat(ingest);
+    }
+    if (now >= ingest->acks_at_ms) {
+        ingest->acks_at_ms = now + ACKS_MS;
+        ingest_tell_all(ingest);
+    }
+    if (now >= ingest->sweep_at_ms) {
+        ingest->sweep_at_ms = now + SWEEP_MS;
+        ingest_check_eviction(ingest);
+        ingest_sweep(ingest);
+    }
+}
+
+/* ---- reading ---- */
+
+static const redisReply *
+ingest_pack_field(const redisReply *fields)
+{
+    if (fields->type != REDIS_REPLY_ARRAY)
+        return NULL;
+    for (size_t i = 0; i + 1 < fields->elements; i += 2) {
+        const redisReply *name = fields->element[i], *value = fields->element[i + 1];
+        if (name->type == REDIS_REPLY_STRING && name->len == 1 && name->str[0] == 'p'
+            && value->type == REDIS_REPLY_STRING)
+            return value;
+    }
+    return NULL;
+}
+
+/* What nobody vouches for is counted always and kept now and then: a flood of it shall not fill the disk. */
+static void
+ingest_refuse(struct ingest *ingest, struct fact_entry *entry, enum ingest_refusal why)
+{
+    uint64_t now = wire_now_ms();
+
+    entry->refused = refusal_names[why];
+    entry->refused_count = 0;
+    ingest->refused[why].since++;
+    if (now < ingest->refused[why].row_at_ms)
+        return;
+    entry->refused_count = ingest->refused[why].since;
+    ingest->refused[why].since = 0;
+    ingest->refused[why].row_at_ms = now + REFUSED_ROW_MS;
+    log_error("ingest", "%u stream entries refused: %s", entry->refused_count, entry->refused);
+}
+
+/* Opens one entry in place. */
+static void
+ingest_open(struct ingest *ingest, struct fact_entry *entry, const redisReply *fields)
+{
+    const redisReply *value = ingest_pack_field(fields);
+
+    memset(entry, 0, sizeof(*entry));
+    if (value == NULL) {
+        ingest_refuse(ingest, entry, REFUSED_ENTRY);
+        return;
+    }
+    entry->bytes = (const uint8_t *) value->str;
+    entry->len = (size_t) value->len;
+
+    struct tracker_pack clear;
+    switch (tracker_pack_peek((struct tracker_str){ value->str, entry->len }, &clear)) {
+    case TRACKER_PACK_OK:
+        break;
+    case TRACKER_PACK_UNKNOWN_KEY:
+        ingest_refuse(ingest, entry, REFUSED_KEY);
+        return;
+    case TRACKER_PACK_MALFORMED:
+    case TRACKER_PACK_FORGED:
+        ingest_refuse(ingest, entry, REFUSED_PACK);
+        return;
+    }
+
+    struct tracker_sealer *sealer = sealers_get(ingest->sealers, &clear.journal, clear.key);
+    if (sealer == NULL) {
+        ingest_refuse(ingest, entry, REFUSED_KEY);
+        return;
+    }
+    switch (tracker_pack_open(sealer, (uint8_t *) value->str, entry->len, &entry->pack)) {
+    case TRACKER_PACK_OK:
+        return;
+    case TRACKER_PACK_UNKNOWN_KEY:
+        ingest_refuse(ingest, entry, REFUSED_KEY);
+        return;
+    case TRACKER_PACK_MALFORMED:
+        ingest_refuse(ingest, entry, REFUSED_PACK);
+        return;
+    case TRACKER_PACK_FORGED:
+        ingest_refuse(ingest, entry, REFUSED_FORGED);
+        return;
+    }
+}
+
+static struct ingest_partition *
+ingest_partition_of(struct ingest *ingest, const redisReply *name)
+{
+    for (unsigned i = 0; i < ingest->options.count; i++) {
+        struct ingest_partition *partition = &ingest->partitions[i];
+        if (name->type == REDIS_REPLY_STRING && strlen(partition->events) == (size_t) name->len
+            && memcmp(partition->events, name->str, (size_t) name->len) == 0)
+            return partition;
+    }
+    return NULL;
+}
+
+static bool
+ingest_grow(struct ingest *ingest, size_t count)
+{
+    if (count <= ingest->cap)
+        return true;
+    struct fact_entry *entries = reallocarray(ingest->entries, count, sizeof(*entries));
+    if (entries != NULL)
+        ingest->entries = entries;
+    struct ingest_entry_id *ids = reallocarray(ingest->ids, count, sizeof(*ids));
+    if (ids != NULL)
+        ingest->ids = ids;
+    if (entries == NULL || ids == NULL)
+        return false;
+    ingest->cap = count;
+    return true;
+}
+
+/* The entries of one stream join the batch. Returns the bytes of their packs. */
+static size_t
+ingest_take(struct ingest *ingest, struct ingest_partition *partition, const redisReply *list)
+{
+    size_t bytes = 0;
+
+    if (list->type != REDIS_REPLY_ARRAY || !ingest_grow(ingest, ingest->batch + list->elements))
+        return 0;
+    for (size_t i = 0; i < list->elements; i++) {
+        const redisReply        *entry = list->element[i];
+        struct tracker_stream_id id;
+        if (entry->type != REDIS_REPLY_ARRAY || entry->elements != 2
+            || entry->element[0]->type != REDIS_REPLY_STRING)
+            continue;
+        const redisReply *name = entry->element[0];
+        if (!tracker_stream_id_parse((struct tracker_str){ name->str, (size_t) name->len }, &id))
+            continue;
+
+        struct fact_entry *slot = &ingest->entries[ingest->batch];
+        ingest_open(ingest, slot, entry->element[1]);
+        ingest->ids[ingest->batch++] = (struct ingest_entry_id){
+            .partition = (unsigned) (partition - ingest->partitions), .text = name->str, .len = (size_t) name->len
+        };
+        partition->read = id;
+        bytes += slot->len;
+    }
+    return bytes;
+}
+
+/* False: wait before the next attempt. */
+static bool
+ingest_read(struct ingest *ingest)
+{
+    char             count[16], block[16];
+    char             cursors[ingest->options.count][48];
+    struct wire_args args;
+
+    snprintf(count, sizeof(count), "%u", ingest->count);
+    snprintf(block, sizeof(block), "%u", BLOCK_MS);
+    wire_args_init(&args);
+    wire_args_text(&args, "XREAD");
+    wire_args_text(&args, "COUNT");
+    wire_args_text(&args, count);
+    wire_args_text(&args, "BLOCK");
+    wire_args_text(&args, block);
+    wire_args_text(&args, "STREAMS");
+    for (unsigned i = 0; i < ingest->options.count; i++)
+        wire_args_text(&args, ingest->partitions[i].events);
+    for (unsigned i = 0; i < ingest->options.count; i++) {
+        const struct tracker_stream_id *id = &ingest->partitions[i].cursor;
+        snprintf(cursors[i], sizeof(cursors[i]), "%llu-%llu", (unsigned long long) id->ms,
+                 (unsigned long long) id->seq);
+        wire_args_text(&args, cursors[i]);
+    }
+    redisReply *reply = wire_call(&ingest->wire, &args);
+    wire_args_free(&args);
+
+    if (reply == NULL)
+        return false;
+    if (reply->type == REDIS_REPLY_ERROR) {
+        log_error("ingest", "Redis refuses XREAD: %s", reply->str);
+        freeReplyObject(reply);
+        ingest_sleep_ms(BLOCK_MS);
+        return true;
+    }
+
+    size_t bytes = 0;
+    for (unsigned i = 0; i < ingest->options.count; i++)
+        ingest->partitions[i].idle = true;
+    for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++) {
+        const redisReply *stream = reply->element[i];
+        if (stream->type != REDIS_REPLY_ARRAY || stream->elements != 2)
+            continue;
+        struct ingest_partition *partition = ingest_partition_of(ingest, stream->element[0]);
+        if (partition != NULL) {
+            bytes += ingest_take(ingest, partition, stream->element[1]);
+            partition->idle = false;
+        }
+    }
+
+    if (bytes > REPLY_HIGH && ingest->count > 1)
+        ingest->count /= 2;
+    else if (bytes < REPLY_LOW && ingest->batch >= ingest->count && ingest->count < COUNT_MAX)
+        ingest->count *= 2;
+    if (ingest->batch > 0)
+        ingest->reply = reply; /* the packs lie in it */
+    else
+        freeReplyObject(reply);
+    return true;
+}
+
+/* ---- committing ---- */
+
+static void
+ingest_commit(struct ingest *ingest)
+{
+    if (wire_now_ms() < ingest->commit_at_ms) {
+        ingest_sleep_ms(COMMIT_FIRST_MS);
+        return;
+    }
+
+    enum db_result result = facts_commit(ingest->facts, ingest->entries, ingest->batch);
+    uint64_t       committed, quarantined;
+    facts_counts(ingest->facts, &committed, &quarantined);
+    atomic_store(&ingest->committed, committed);
+    atomic_store(&ingest->quarantined, quarantined);
+
+    if (result == DB_OK) {
+        if (ingest->failing != DB_OK)
+            log_info("ingest", "the database takes events again");
+        ingest->failing = DB_OK;
+        ingest->commit_wait_ms = COMMIT_FIRST_MS;
+        ingest_hook(ingest, INGEST_AFTER_COMMIT);
+        ingest_settle(ingest);
+        return;
+    }
+
+    /* What is not committed is not acked; the edges keep it, the batch is tried again. */
+    ingest_tell(ingest);
+    if (ingest->failing != result)
+        log_error("ingest", "the database does not take events (%s): %s",
+                  result == DB_FULL ? "the disk is full" : result == DB_CORRUPT ? "it is damaged" : "it failed",
+                  db_last_message());
+    ingest->failing = result;
+    ingest->commit_at_ms = wire_now_ms() + ingest->commit_wait_ms;
+    ingest->commit_wait_ms = ingest->commit_wait_ms < COMMIT_LAST_MS / 2 ? ingest->commit_wait_ms * 2 : COMMIT_LAST_MS;
+}
+
+/* Every entry of the batch is decided: tell the edges, then take the entries out of the streams. */
+static void
+ingest_settle(struct ingest *ingest)
+{
+    if (ingest_tell(ingest))
+        ingest_hook(ingest, INGEST_AFTER_ACK);
+
+    /* Also where a full Redis refused the acks: this makes room.  By id, not by a limit: never what was not read. */
+    for (unsigned p = 0; p < ingest->options.count; p++) {
+        struct wire_args args;
+        wire_args_init(&args);
+        wire_args_text(&args, "XDEL");
+        wire_args_text(&args, ingest->partitions[p].events);
+        for (size_t i = 0; i < ingest->batch; i++) {
+            if (ingest->ids[i].partition == p)
+                wire_args_add(&args, ingest->ids[i].text, ingest->ids[i].len);
+        }
+        if (args.count > 2)
+            wire_append(&ingest->wire, &args);
+        wire_args_free(&args);
+    }
+    wire_drain(&ingest->wire);
+    /* Where that failed, the acks are told again on reconnect, and the entries are cut to nothing at the next start. */
+
+    for (unsigned p = 0; p < ingest->options.count; p++)
+        ingest->partitions[p].cursor = ingest->partitions[p].read;
+    freeReplyObject(ingest->reply);
+    ingest->reply = NULL;
+    ingest->batch = 0;
+}
+
+/* ---- acks ---- */
+
+static bool
+ingest_append_ack(struct ingest *ingest, const struct tracker_journal_id *journal, unsigned partition,
+                  struct tracker_ack *ack)
+{
+    char    key[40], hex[TRACKER_JOURNAL_HEX_LEN];
+    uint8_t bytes[TRACKER_ACK_LEN];
+
+    ack->incarnation = ingest->incarnation;
+    snprintf(key, sizeof(key), "affiliate:acks:{%u}", partition);
+    tracker_journal_id_format(journal, hex);
+    tracker_ack_encode(ingest->options.keys, journal, ack, bytes);
+    return wire_append_format(&ingest->wire, "HSET %s %b %b", key, hex, sizeof(hex), bytes, sizeof(bytes));
+}
+
+/* The answers of the batch. */
+static bool
+ingest_tell(struct ingest *ingest)
+{
+    size_t                    count;
+    const struct fact_answer *answers = facts_answers(ingest->facts, &count);
+    bool                      ok = ingest->welcomed;
+
+    for (size_t i = 0; i < count && ok; i++) {
+        struct tracker_ack ack = answers[i].ack;
+        ok = ingest_append_ack(ingest, &answers[i].journal, answers[i].partition, &ack);
+    }
+    return ok && wire_drain(&ingest->wire);
+}
+
+struct ingest_list {
+    struct journal_row *rows;
+    size_t              count, cap;
+};
+
+/* Rows first, Redis after: a slow server shall not hold a reader. */
+static enum db_result
+ingest_collect(void *ctx, const struct journal_row *row)
+{
+    struct ingest_list *list = ctx;
+    if (list->count == list->cap) {
+        size_t              cap = list->cap == 0 ? 64 : list->cap * 2;
+        struct journal_row *rows = reallocarray(list->rows, cap, sizeof(*rows));
+        if (rows == NULL)
+            return DB_FAILED;
+        list->rows = rows;
+        list->cap = cap;
+    }
+    list->rows[list->count++] = *row;
+    return DB_OK;
+}
+
+struct ingest_collecting {
+    struct ingest     *ingest;
+    struct ingest_list list;
+    uint64_t           from_us, to_us; /* sweep only */
+};
+
+static enum db_result
+ingest_open_work(struct db *db, void *ctx)
+{
+    struct ingest_collecting *collecting = ctx;
+    collecting->list.count = 0;
+    return journal_each_open(db, collecting->ingest->options.first, collecting->ingest->options.count,
+                             ingest_collect, &collecting->list);
+}
+
+static enum db_result
+ingest_ended_work(struct db *db, void *ctx)
+{
+    struct ingest_collecting *collecting = ctx;
+    collecting->list.count = 0;
+    return journal_each_ended(db, collecting->from_us, collecting->to_us, ingest_collect, &collecting->list);
+}
+
+static bool
+ingest_tell_all(struct ingest *ingest)
+{
+    struct ingest_collecting collecting = { .ingest = ingest };
+    enum db_result           result = db_read(ingest->options.pool, ingest_open_work, &collecting);
+    bool                     ok = result == DB_OK;
+
+    if (!ok)
+        log_error("ingest", "cannot read the journals: %s", db_last_message());
+    for (size_t i = 0; i < collecting.list.count && ok; i++) {
+        const struct journal_row *row = &collecting.list.rows[i];
+        struct tracker_ack        ack = { .next = row->at.next, .resend = row->resend, .forked = row->forked };
+        ok = ingest_append_ack(ingest, &row->uuid, row->partition, &ack);
+    }
+    free(collecting.list.rows);
+    ok = ok && wire_drain(&ingest->wire);
+    /* A database that cannot be read now is no reason to stop: the same goes for a Redis that is full. */
+    return ok || ingest->wire.redis != NULL;
+}
+
+/* Acks of journals that ended long ago go; whoever still asks is answered again. */
+static bool
+ingest_sweep(struct ingest *ingest)
+{
+    uint64_t now_us = ingest->options.now_us();
+    struct ingest_collecting collecting = {
+        .ingest = ingest,
+        .from_us = ingest->swept_us,
+        .to_us = now_us > SWEEP_AFTER_US ? now_us - SWEEP_AFTER_US : 0,
+    };
+    bool ok = db_read(ingest->options.pool, ingest_ended_work, &collecting) == DB_OK;
+
+    for (size_t i = 0; i < collecting.list.count && ok; i++) {
+        const struct journal_row *row = &collecting.list.rows[i];
+        char hex[TRACKER_JOURNAL_HEX_LEN];
+        tracker_journal_id_format(&row->uuid, hex);
+        ok = wire_append_format(&ingest->wire, "HDEL affiliate:acks:{%u} %b", row->partition, hex, sizeof(hex));
+    }
+    free(collecting.list.rows);
+    ok = ok && wire_drain(&ingest->wire);
+    if (ok && collecting.to_us > ingest->swept_us)
+        ingest->swept_us = collecting.to_us;
+    return ok;
+}
+
+/* ---- cursor and heartbeat ---- */
+
+static bool
+ingest_beat(struct ingest *ingest)
+{
+    for (unsigned i = 0; i < ingest->options.count; i++) {
+        struct ingest_partition *partition = &ingest->partitions[i];
+        struct tracker_heartbeat beat = {
+            .beat = ++partition->beat,
+            .incarnation = ingest->incarnation,
+            .time_ms = ingest->options.now_us() / 1000,
+            .cursor = partition->cursor,
+            .idle = partition->idle && ingest->batch == 0,
+        };
+        char   text[192];
+        size_t len = tracker_heartbeat_encode(ingest->options.keys, partition->number, &beat, text, sizeof(text));
+        if (!wire_append_format(&ingest->wire, "SET %s %b", partition->consumer, text, len))
+            return false;
+    }
+    return wire_drain(&ingest->wire);
+}
+
+/* "last-generated-id" of an XINFO STREAM reply; 0-0 for a stream that is not there. */
+static bool
+ingest_last_id(const redisReply *reply, struct tracker_stream_id *id)
+{
+    *id = (struct tracker_stream_id){ 0, 0 };
+    if (reply->type == REDIS_REPLY_ERROR)
+        return strstr(reply->str, "no such key") != NULL;
+    for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i + 1 < reply->elements; i += 2) {
+        const redisReply *name = reply->element[i], *value = reply->element[i + 1];
+        if (name->type == REDIS_REPLY_STRING && strcmp(name->str, "last-generated-id") == 0
+            && value->type == REDIS_REPLY_STRING)
+            return tracker_stream_id_parse((struct tracker_str){ value->str, (size_t) value->len }, id);
+    }
+    return false;
+}
+
+/*
+ * A stream whose newest id lies before the cursor is another stream: Redis was
+ * emptied, or failed over, and its clock is behind.  Everything in it is unread.
+ */
+static bool
+ingest_check_cursors(struct ingest *ingest, bool all)
+{
+    for (unsigned i = 0; i < ingest->options.count; i++) {
+        struct ingest_partition *partition = &ingest->partitions[i];
+        struct tracker_stream_id last;
+
+        if ((!all && !partition->idle) || ingest->batch > 0
+            || (partition->cursor.ms == 0 && partition->cursor.seq == 0))
+            continue;
+        redisReply *reply = wire_call_format(&ingest->wire, "XINFO STREAM %s", partition->events);
+        if (reply == NULL)
+            return false;
+        bool known = ingest_last_id(reply, &last);
+        freeReplyObject(reply);
+        if (!known || last.ms > partition->cursor.ms
+            || (last.ms == partition->cursor.ms && last.seq >= partition->cursor.seq))
+            continue;
+
+        log_warn("ingest", "stream %s was emptied behind our back: reading it from its start", partition->events);
+        partition->cursor = partition->read = (struct tracker_stream_id){ 0, 0 };
+        partition->idle = false;
+    }
+    return true;
+}
+
+/* A Redis that evicts keys throws packs away: nothing is lost by it, but nothing gets through either. */
+static void
+ingest_check_eviction(struct ingest *ingest)
+{
+    redisReply *reply = wire_call_format(&ingest->wire, "INFO memory");
+
+    if (reply != NULL && reply->type == REDIS_REPLY_STRING) {
+        const char *policy = strstr(reply->str, "maxmemory_policy:");
+        const char *limit = strstr(reply->str, "\nmaxmemory:");
+        bool        limited = limit == NULL || strncmp(limit, "\nmaxmemory:0\r", 13) != 0;
+        if (policy != NULL && strncmp(policy, "maxmemory_policy:noeviction", 27) != 0)
+            log_error("ingest", "Redis is set to evict keys (%.*s)%s: set maxmemory-policy noeviction",
+                      (int) strcspn(policy + 17, "\r\n"), policy + 17,
+                      limited ? ", and its memory is limited" : "");
+    }
+    freeReplyObject(reply);
+}
+
+/* ---- small things ---- */
+
+static void
+ingest_sleep_ms(unsigned ms)
+{
+    nanosleep(&(struct timespec){ ms / 1000, (long) (ms % 1000) * 1000000 }, NULL);
+}
+
+static void
+ingest_hook(struct ingest *ingest, enum ingest_step step)
+{
+    if (ingest->options.hook != NULL)
+        ingest->options.hook(ingest->options.hook_ctx, step);
+}
