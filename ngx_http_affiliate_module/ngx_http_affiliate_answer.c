@@ -101,3 +101,15 @@ ngx_http_affiliate_add_header(ngx_http_request_t *r, const char *key, size_t key
     ngx_http_affiliate_header_unchained(h);
     return NGX_OK;
 }
+
+u_char *
+ngx_http_affiliate_number(u_char *p, uint64_t number)
+{
+    u_char digits[NGX_INT64_LEN], *at = digits + sizeof(digits);
+
+    do {
+        *--at = (u_char) ('0' + number % 10);
+        number /= 10;
+    } while (number != 0);
+    return ngx_cpymem(p, at, digits + sizeof(digits) - at);
+}

@@ -43,9 +43,9 @@ static ngx_int_t ngx_http_affiliate_click_record(ngx_http_affiliate_visit_t *vis
 static size_t    ngx_http_affiliate_click_name(ngx_http_affiliate_visit_t *visit,
                                                const struct tracker_keys *keys);
 static ngx_int_t ngx_http_affiliate_click_answer(ngx_http_affiliate_visit_t *visit);
-static size_t    ngx_http_affiliate_click_bound(const struct tracker_click *event);
+static size_t    ngx_http_affiliate_click_bound(const ngx_http_affiliate_visit_t *visit);
 static ngx_int_t ngx_http_affiliate_click_expand(ngx_http_affiliate_visit_t *visit);
-static struct tracker_str ngx_http_affiliate_number(char *buf, uint64_t number);
+static struct tracker_str ngx_http_affiliate_decimal(u_char *buf, uint64_t number);
 static uint64_t  ngx_http_affiliate_random(void);
 static struct tracker_str ngx_http_affiliate_language(struct tracker_str accept);
 static ngx_int_t ngx_http_affiliate_redirect(ngx_http_request_t *r, struct tracker_str url);
@@ -388,7 +388,7 @@ ngx_http_affiliate_click_name(ngx_http_affiliate_visit_t *visit, const struct tr
     struct tracker_click_id   id;
 
     event->key = keys->current;
-    bound = ngx_http_affiliate_click_bound(event);
+    bound = ngx_http_affiliate_click_bound(visit);
     space = ngx_http_affiliate_reserve(TRACKER_JOURNAL_TRAFFIC, bound, &sequence, &id.journal);
     if (space != NULL) {
         len = tracker_click_encode(event, space, bound);
@@ -456,21 +456,20 @@ ngx_http_affiliate_click_cookie(ngx_http_affiliate_visit_t *visit, const struct 
     }
 }
 
-/* What the encoded event cannot exceed: three bytes before each text, ten for each of nine integers. */
+/*
+ * What the encoded event cannot exceed: ten bytes for each of nine integers, three
+ * before each text; all parameters together are no longer than the query they came in.
+ */
 static size_t
-ngx_http_affiliate_click_bound(const struct tracker_click *event)
+ngx_http_affiliate_click_bound(const ngx_http_affiliate_visit_t *visit)
 {
-    const struct tracker_str *texts[] = { &event->user_agent, &event->referrer, &event->language, &event->ref_id,
-                                          &event->source,     &event->creative, &event->cost };
-    size_t len = 9 * 10 + (3 + TRACKER_CLICK_ID_LEN) + (3 + 16) + (7 + TRACKER_SUBS) * 3;
+    const size_t                texts = 3 + 4 + TRACKER_SUBS;
+    const struct tracker_click *event = &visit->event;
 
-    for (ngx_uint_t i = 0; i < 7; i++) {
-        len += ngx_min(texts[i]->len, TRACKER_FIELD_MAX);
-    }
-    for (ngx_uint_t i = 0; i < TRACKER_SUBS; i++) {
-        len += ngx_min(event->sub[i].len, TRACKER_FIELD_MAX);
-    }
-    return len;
+    return 9 * 10 + (3 + TRACKER_CLICK_ID_LEN) + (3 + 16) + texts * 3
+           + ngx_min(event->user_agent.len, TRACKER_FIELD_MAX) + ngx_min(event->referrer.len, TRACKER_FIELD_MAX)
+           + ngx_min(event->language.len, TRACKER_FIELD_MAX)
+           + ngx_min(visit->request->args.len, (texts - 3) * TRACKER_FIELD_MAX);
 }
 
 /* Fills only the values that the template asks for.  NGX_ERROR: too long, or no memory. */
@@ -482,8 +481,8 @@ ngx_http_affiliate_click_expand(ngx_http_affiliate_visit_t *visit)
     static struct tracker_str values[TRACKER_MACRO_COUNT];
 
     int                         len;
-    char                        affiliate_id[NGX_INT64_LEN], timestamp[NGX_INT64_LEN], random[NGX_INT64_LEN];
     char                       *copy;
+    u_char                      affiliate_id[NGX_INT64_LEN], timestamp[NGX_INT64_LEN], random[NGX_INT64_LEN];
     uint32_t                    wanted;
     ngx_http_request_t         *r = visit->request;
     const struct tracker_click *event = &visit->event;
@@ -508,13 +507,13 @@ ngx_http_affiliate_click_expand(ngx_http_affiliate_visit_t *visit)
             values[TRACKER_MACRO_LANGUAGE] = ngx_http_affiliate_language(event->language);
         }
         if (wanted & 1u << TRACKER_MACRO_AFFILIATE_ID) {
-            values[TRACKER_MACRO_AFFILIATE_ID] = ngx_http_affiliate_number(affiliate_id, event->affiliate);
+            values[TRACKER_MACRO_AFFILIATE_ID] = ngx_http_affiliate_decimal(affiliate_id, event->affiliate);
         }
         if (wanted & 1u << TRACKER_MACRO_TIMESTAMP) {
-            values[TRACKER_MACRO_TIMESTAMP] = ngx_http_affiliate_number(timestamp, visit->time_ms / 1000);
+            values[TRACKER_MACRO_TIMESTAMP] = ngx_http_affiliate_decimal(timestamp, visit->time_ms / 1000);
         }
         if (wanted & 1u << TRACKER_MACRO_RANDOM) {
-            values[TRACKER_MACRO_RANDOM] = ngx_http_affiliate_number(random, ngx_http_affiliate_random());
+            values[TRACKER_MACRO_RANDOM] = ngx_http_affiliate_decimal(random, ngx_http_affiliate_random());
         }
     }
 
@@ -533,11 +532,9 @@ ngx_http_affiliate_click_expand(ngx_http_affiliate_visit_t *visit)
 }
 
 static struct tracker_str
-ngx_http_affiliate_number(char *buf, uint64_t number)
+ngx_http_affiliate_decimal(u_char *buf, uint64_t number)
 {
-    u_char *last = ngx_sprintf((u_char *) buf, "%uL", number);
-
-    return (struct tracker_str){ buf, (size_t) ((char *) last - buf) };
+    return (struct tracker_str){ (char *) buf, (size_t) (ngx_http_affiliate_number(buf, number) - buf) };
 }
 
 /* Against caches, not against guessers: splitmix64 (Steele, Lea, Flood 2014) from one secret seed a worker. */

@@ -39,11 +39,15 @@ ngx_http_affiliate_set_cookie(ngx_http_request_t *r, struct tracker_str cookies,
         return NGX_ERROR;
     }
 
-    p = ngx_sprintf(value.data, TRACKER_COOKIE_PREFIX "%uD=", program);
+    /* on the click path: ngx_sprintf would cost more than all the rest of this function */
+    p = ngx_cpymem(value.data, TRACKER_COOKIE_PREFIX, sizeof(TRACKER_COOKIE_PREFIX) - 1);
+    p = ngx_http_affiliate_number(p, program);
+    *p++ = '=';
     tracker_cookie_value((char *) p, first, last);
     p += TRACKER_COOKIE_VALUE_LEN;
     if (days != 0) {
-        p = ngx_sprintf(p, "; Max-Age=%uL", (uint64_t) days * 24 * 60 * 60);
+        p = ngx_cpymem(p, "; Max-Age=", sizeof("; Max-Age=") - 1);
+        p = ngx_http_affiliate_number(p, (uint64_t) days * 24 * 60 * 60);
     }
     p = ngx_cpymem(p, attributes->data, attributes->len);
     value.len = p - value.data;

@@ -177,6 +177,9 @@ typedef enum {
 extern const ngx_http_affiliate_error_t ngx_http_affiliate_errors[NGX_HTTP_AFFILIATE_ERROR_COUNT];
 #define ngx_http_affiliate_error(name) (&ngx_http_affiliate_errors[NGX_HTTP_AFFILIATE_ERROR_##name])
 
+/* Writes number in decimal, at most NGX_INT64_LEN bytes; returns the byte after it. */
+u_char *ngx_http_affiliate_number(u_char *p, uint64_t number);
+
 /* key is a literal; value must live as long as the request. */
 ngx_int_t ngx_http_affiliate_add_header(ngx_http_request_t *r, const char *key, size_t key_len,
                                         ngx_str_t *value);
