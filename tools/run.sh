@@ -220,10 +220,10 @@ demo_link() {
     jq -r '.base_url + "/c/" + .links[0].code' "$STATE/demo.json"
 }
 
-# A change is live at the edge within a second.
+# A change is live at the edge within a second.  HEAD asks for a link without clicking it.
 await_click() {
     local tries=0
-    until [ "$(curl -s -o /dev/null -w '%{http_code}' --max-time 2 "$1")" = 302 ]; do
+    until [ "$(curl -sI -o /dev/null -w '%{http_code}' --max-time 2 "$1")" = 302 ]; do
         [ $((tries += 1)) -lt 100 ] || die "the demo's link does not answer: $1; the logs are in $STATE/log"
         sleep 0.1
     done
