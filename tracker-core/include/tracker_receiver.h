@@ -8,8 +8,9 @@
  *
  * What the caller does, for every pack and whatever the verdict: in one
  * transaction the facts and `after`; when it is committed, and never before, an ack
- * (next, resend, incarnation, forked) of the journal's row.  A journal whose row is forked
- * takes nothing more: its packs are only answered, with forked = true.
+ * (next, resend, incarnation, forked) of the journal's row.  A row that is forked
+ * stays so and is answered with forked = true; whether it still takes what continues its own
+ * history is the caller's choice: nothing is mixed either way.
  *
  * EARLY asks: resend += 1, when it was not yet asked for at this value of
  * next in this life of the consumer (remember in memory where it was asked last).

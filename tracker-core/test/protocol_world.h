@@ -49,6 +49,7 @@ struct profile {
     bool     clone;      /* a machine is copied while it runs */
     bool     copy;       /* journals are copied to other machines and adopted there as well */
     bool     real;       /* seal and open, encode and decode; else structs travel */
+    bool     strict;     /* a forked row takes nothing more; else what continues its own history */
 };
 
 /* One journal on one machine's disk, and what it should be: clones of one share a row. */
@@ -408,7 +409,7 @@ consumer_take(struct world *w, const struct tracker_pack *pack)
     if (!state->known)
         *state = (struct row){ .known = true, .next = 1, .hash = tracker_chain_start(&pack->journal, 1) };
     w->consumer.answer[row] = true;
-    if (state->forked)
+    if (state->forked && w->profile.strict)
         return;
 
     struct tracker_position at = { state->next, state->hash };

@@ -499,6 +499,7 @@ profile_draw(struct profile *p)
         .clone = testing_below(6) == 0,
         .copy = testing_below(6) == 0,
         .real = testing_below(4) == 0,
+        .strict = testing_below(2) == 0,
     };
     if (p->clone || p->copy) { /* otherwise one copy's damage is the other's gap, as it should be */
         p->power_loss = p->free_acked = false;
@@ -591,8 +592,8 @@ test_storms_then_calm(void **state)
         for (unsigned row = 0; row < w->row_count; row++)
             facts += w->db.rows[row].facts;
     }
-    print_message("# %u records; edges killed %u, consumers %u; %u flushes, %u packs lost, %u restores\n", facts,
-                  kills, crashes, flushes, losses, restores);
+    print_message("# %u records; edges killed %u, consumers %u; %u flushes, %u packs lost, %u restores\n",
+                  facts, kills, crashes, flushes, losses, restores);
     print_message("# %u rewinds by heartbeat, %u gaps, %u forks; calm after at most %u steps of %u ms\n",
                   rewinds, gaps, forks, longest, STEP_MS);
     free(w);
@@ -609,7 +610,7 @@ finds(enum sabotage sabotage, const char *name)
     uint64_t      seed;
 
     assert_non_null(w);
-    for (seed = 1; seed < 1000; seed++) {
+    for (seed = 1; seed < 5000; seed++) {
         play(w, seed, sabotage);
         if (w->broken[0] != '\0')
             break;
