@@ -92,13 +92,12 @@ test_precedence(void **state)
         { "nobody", { { CLICK, -1 } }, -1, -1 },
         { "click id before cookie", { { LAST, 1 }, { FIRST, 9 }, { CLICK, 5 }, { CLICK, -1 } }, 2, 2 },
         { "the rule picks the cookie's touch", { { FIRST, 9 }, { LAST, 1 }, { CLICK, -1 } }, 1, 0 },
-        { "an expired click id leaves the cookie", { { CLICK, 31 }, { FIRST, 9 }, { LAST, 1 }, { CLICK, -1 } },
-          2, 1 },
+        { "an expired click id", { { CLICK, 31 }, { FIRST, 9 }, { LAST, 1 }, { CLICK, -1 } }, 2, 1 },
         { "an expired first touch leaves the last", { { FIRST, 31 }, { LAST, 1 }, { CLICK, -1 } }, 1, 1 },
         { "all expired", { { CLICK, 31 }, { FIRST, 40 }, { LAST, 32 }, { CLICK, -1 } }, -1, -1 },
         { "the cookie's word, not the clocks", { { LAST, 9 }, { FIRST, 1 }, { CLICK, -1 } }, 0, 1 },
         { "two click ids: by time", { { CLICK, 9 }, { CLICK, 1 }, { CLICK, -1 } }, 1, 0 },
-        { "the same time: the lower index", { { CLICK, 3 }, { CLICK, 3 }, { CLICK, 3 }, { CLICK, -1 } }, 0, 0 },
+        { "one time: the lower index", { { CLICK, 3 }, { CLICK, 3 }, { CLICK, 3 }, { CLICK, -1 } }, 0, 0 },
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -153,8 +152,8 @@ test_names(void **state)
 static struct tracker_touch
 random_touch(void)
 {
-    static const uint64_t times[] = { EVENT - 2 * DAY - 1, EVENT - 2 * DAY, EVENT - DAY,     EVENT - 1,
-                                      EVENT,               EVENT + 1,       EVENT + SKEW,    EVENT + SKEW + 1 };
+    static const uint64_t times[] = { EVENT - 2 * DAY - 1, EVENT - 2 * DAY, EVENT - DAY,  EVENT - 1,
+                                      EVENT,               EVENT + 1,       EVENT + SKEW, EVENT + SKEW + 1 };
     static const uint64_t windows[] = { 0, 1, DAY, 2 * DAY };
     struct tracker_touch  one = touch(CLICK + testing_below(3), times[testing_below(8)]);
 
@@ -194,7 +193,7 @@ test_properties(void **state)
     testing_seed();
     for (int round = 0; round < 20000; round++) {
         struct tracker_touch          touches[TRACKER_TOUCHES_MAX], more[TRACKER_TOUCHES_MAX];
-        unsigned                      count = (unsigned) testing_below(TRACKER_TOUCHES_MAX); /* leaves room for one */
+        unsigned                      count = (unsigned) testing_below(TRACKER_TOUCHES_MAX);
         enum tracker_attribution_rule rule = TRACKER_ATTRIBUTION_LAST + testing_below(2);
 
         for (unsigned i = 0; i < count; i++)

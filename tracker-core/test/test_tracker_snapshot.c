@@ -162,7 +162,8 @@ test_delta(void **state)
 {
     struct built                     base = build(small_builder(), 10, NULL);
     struct tracker_snapshot_builder *b = new_builder();
-    struct tracker_link_row          paused = a_link("summer"), archived = a_link("winter"), fresh = a_link("new"), out;
+    struct tracker_link_row          paused = a_link("summer"), archived = a_link("winter");
+    struct tracker_link_row          fresh = a_link("new"), out;
     struct tracker_affiliate_row     suspended = an_affiliate(), affiliate;
     struct tracker_campaign_row      campaign;
     struct tracker_api_key_row       revoked = an_api_key(0xab), api_key;
@@ -216,6 +217,32 @@ test_fits(void **state)
     free(other.bytes);
     free(delta.bytes);
     free(second.bytes);
+}
+
+/* While a key is being rotated, base and delta are signed, and their tables seeded, by different keys. */
+static void
+test_delta_of_another_key(void **state)
+{
+    struct tracker_keys              keys = keys_of("1 accepted " KEY_1 "\n2 current " KEY_2 "\n");
+    struct built                     base = build(small_builder(), 10, NULL), delta;
+    struct tracker_snapshot_builder *b = new_builder();
+    struct tracker_link_row          paused = a_link("summer"), out;
+    const char                      *error;
+
+    paused.state = TRACKER_STATE_PAUSED;
+    tracker_snapshot_add_link(b, &paused);
+    assert_int_equal(tracker_snapshot_build(b, &keys, 11, 11, base.file.info.hash, &delta.bytes, &delta.len),
+                     0);
+    assert_int_equal(tracker_snapshot_open(delta.bytes, delta.len, &keys, &delta.file, &error), 0);
+    assert_memory_not_equal(base.bytes + SNAPSHOT_SEED_AT, delta.bytes + SNAPSHOT_SEED_AT, 16);
+
+    struct tracker_snapshot s = { &base.file, &delta.file };
+    assert_true(tracker_snapshot_link(&s, TRACKER_STR("summer"), &out));
+    assert_link(&out, &paused);
+    assert_true(tracker_snapshot_link(&s, TRACKER_STR("winter"), &out)); /* only in the base */
+    tracker_snapshot_builder_free(b);
+    free(delta.bytes);
+    free(base.bytes);
 }
 
 /* ---- random rows against plain arrays ---- */
@@ -286,11 +313,15 @@ draw_row(struct model *m, size_t i)
                                                      (uint8_t) (1 + testing_below(4)), draw_name(),
                                                      testing_below(2) ? draw_template() : TRACKER_STR_NONE };
     m->affiliate[i] = testing_below(2);
-    m->affiliates[i] = (struct tracker_affiliate_row){ ids[i], (uint8_t) (1 + testing_below(4)), draw_name() };
+    m->affiliates[i] = (struct tracker_affiliate_row){ ids[i], (uint8_t) (1 + testing_below(4)),
+                                                       draw_name() };
     m->link[i] = testing_below(2);
-    m->links[i] = (struct tracker_link_row){ (uint32_t) (1 + testing_below(UINT32_MAX)), (uint32_t) (1 + testing_below(9)),
-                                             (uint32_t) (1 + testing_below(9)),          (uint8_t) (1 + testing_below(4)),
-                                             testing_str(codes[i]),                     draw_template() };
+    m->links[i] = (struct tracker_link_row){ (uint32_t) (1 + testing_below(UINT32_MAX)),
+                                             (uint32_t) (1 + testing_below(9)),
+                                             (uint32_t) (1 + testing_below(9)),
+                                             (uint8_t) (1 + testing_below(4)),
+                                             testing_str(codes[i]),
+                                             draw_template() };
     m->api_key[i] = testing_below(2);
     m->api_keys[i] = (struct tracker_api_key_row){ .api_user = (uint32_t) (1 + testing_below(9)),
                                                    .program = (uint32_t) (1 + testing_below(9)),
@@ -332,14 +363,14 @@ draw_model(struct model *m)
 }
 
 /* What the delta's model has, else what the base's has; `over` may be NULL. */
-#define EXPECT(KIND, FIND, ASSERT)                                                                            \
-    do {                                                                                                      \
-        const struct model *m = over != NULL && over->KIND[i] ? over : under;                                 \
-        struct tracker_##KIND##_row row;                                                                      \
-        bool found = FIND;                                                                                    \
-        assert_int_equal(found, m->KIND[i]);                                                                  \
-        if (found)                                                                                            \
-            ASSERT(&row, &m->KIND##s[i]);                                                                     \
+#define EXPECT(KIND, FIND, ASSERT) \
+    do { \
+        const struct model *m = over != NULL && over->KIND[i] ? over : under; \
+        struct tracker_##KIND##_row row; \
+        bool found = FIND; \
+        assert_int_equal(found, m->KIND[i]); \
+        if (found) \
+            ASSERT(&row, &m->KIND##s[i]); \
     } while (0)
 
 static void
@@ -384,6 +415,7 @@ main(void)
         cmocka_unit_test(test_probes_are_few),
         cmocka_unit_test(test_delta),
         cmocka_unit_test(test_fits),
+        cmocka_unit_test(test_delta_of_another_key),
         cmocka_unit_test(test_random_rows),
     };
 

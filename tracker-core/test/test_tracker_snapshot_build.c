@@ -43,15 +43,15 @@ failing_realloc(void *p, size_t len)
 #undef calloc
 #undef realloc
 
-#define BAD(KIND, MAKE, CHANGE)                                                                               \
-    do {                                                                                                      \
-        struct tracker_##KIND##_row row = MAKE;                                                               \
-        assert_int_equal(tracker_snapshot_add_##KIND(b, &row), 0);                                            \
-        CHANGE;                                                                                               \
-        if (tracker_snapshot_add_##KIND(b, &row) != -EINVAL)                                                  \
-            fail_msg("accepted: " #KIND " with " #CHANGE);                                                    \
-        tracker_snapshot_builder_free(b);                                                                     \
-        b = new_builder();                                                                                    \
+#define BAD(KIND, MAKE, CHANGE) \
+    do { \
+        struct tracker_##KIND##_row row = MAKE; \
+        assert_int_equal(tracker_snapshot_add_##KIND(b, &row), 0); \
+        CHANGE; \
+        if (tracker_snapshot_add_##KIND(b, &row) != -EINVAL) \
+            fail_msg("accepted: " #KIND " with " #CHANGE); \
+        tracker_snapshot_builder_free(b); \
+        b = new_builder(); \
     } while (0)
 
 static void

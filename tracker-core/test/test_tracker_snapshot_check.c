@@ -160,22 +160,72 @@ test_structure(void **state)
     }
 }
 
-/* A row moved away from its home, with every offset right: only a look-up would miss it. */
-static void
-test_unreachable_row(void **state)
+/*
+ * A table of API keys written by hand, all offsets right: what the checker says
+ * of it.  Row i has its home at homes[i] of 4 and stands in slot slots[i].
+ */
+static const char *
+table_error(uint32_t max_probe, unsigned count, const uint8_t *homes, const uint32_t *slots)
 {
-    struct built built = build(small_builder(), 1, NULL);
-    uint8_t     *slot = slot_in(&built, SNAPSHOT_PROGRAMS);
-    uint8_t     *table = built.bytes + snapshot_section(built.bytes, SNAPSHOT_PROGRAMS).offset;
+    struct built built = build(new_builder(), 1, NULL);
+    size_t       table_len = (4 + max_probe) * (size_t) SNAPSHOT_SLOT_LEN;
+    size_t       section_len = table_len + count * (size_t) SNAPSHOT_API_KEY_FIXED;
+    uint8_t     *entry, *table, *record;
 
-    assert_int_equal(snapshot_section(built.bytes, SNAPSHOT_PROGRAMS).homes, 2);
-    uint8_t *other = slot == table ? table + SNAPSHOT_SLOT_LEN : table;
-    memcpy(other, slot, SNAPSHOT_SLOT_LEN);
-    memset(slot, 0, SNAPSHOT_SLOT_LEN);
+    built.len += section_len;
+    built.bytes = realloc(built.bytes, built.len);
+    entry = built.bytes + SNAPSHOT_SECTIONS_AT + SNAPSHOT_API_KEYS * SNAPSHOT_SECTION_LEN;
+    table = built.bytes + SNAPSHOT_HEADER_LEN;
+    record = table + table_len;
+    memset(table, 0, section_len);
+    tracker_put64(built.bytes + SNAPSHOT_SIZE_AT, built.len);
+    tracker_put32(entry, count);
+    tracker_put32(entry + 4, 4);
+    tracker_put32(entry + 8, max_probe);
+    tracker_put64(entry + 24, section_len);
+
+    for (unsigned i = 0; i < count; i++, record += SNAPSHOT_API_KEY_FIXED) {
+        struct tracker_api_key_row       row = an_api_key((uint8_t) (homes[i] << 6 | 1));
+        struct tracker_snapshot_builder *b = new_builder();
+        row.hash[31] = (uint8_t) i;
+        assert_int_equal(tracker_snapshot_add_api_key(b, &row), 0);
+        struct built one = build(b, 1, NULL);
+        memcpy(record, record_of(&one, SNAPSHOT_API_KEYS), SNAPSHOT_API_KEY_FIXED);
+        tracker_put32(table + slots[i] * SNAPSHOT_SLOT_LEN, tracker_get32(record));
+        tracker_put32(table + slots[i] * SNAPSHOT_SLOT_LEN + 4, (uint32_t) (record - built.bytes) / 8);
+        free(one.bytes);
+    }
     sign_again(&built);
-    assert_string_equal(open_error(built.bytes, built.len, KEYS_1),
-                        "snapshot has a row where no look-up would find it");
+    const char *error = open_error(built.bytes, built.len, KEYS_1);
     free(built.bytes);
+    return error;
+}
+
+/* Rows whose every byte is in bounds, and which yet no look-up would find. */
+static void
+test_unreachable_rows(void **state)
+{
+    static const struct {
+        const char *what;
+        uint32_t    max_probe;
+        uint8_t     homes[2];
+        uint32_t    slots[2];
+        bool        good;
+    } cases[] = {
+        { "both at home", 0, { 1, 2 }, { 1, 2 }, true },
+        { "one beside home", 1, { 1, 1 }, { 1, 2 }, true },
+        { "in the overflow behind the last home", 1, { 3, 3 }, { 3, 4 }, true },
+        { "farther than max_probe", 0, { 1, 1 }, { 1, 2 }, false },
+        { "behind an empty slot", 1, { 0, 1 }, { 0, 2 }, false },
+        { "before its home", 1, { 0, 3 }, { 0, 2 }, false },
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *error = table_error(cases[i].max_probe, 2, cases[i].homes, cases[i].slots);
+        const char *expected = "snapshot has a row where no look-up would find it";
+        if (cases[i].good ? error != NULL : error == NULL || strcmp(error, expected) != 0)
+            fail_msg("%s: %s", cases[i].what, error == NULL ? "accepted" : error);
+    }
 }
 
 /*
@@ -223,7 +273,7 @@ main(void)
         cmocka_unit_test(test_every_length),
         cmocka_unit_test(test_keys),
         cmocka_unit_test(test_structure),
-        cmocka_unit_test(test_unreachable_row),
+        cmocka_unit_test(test_unreachable_rows),
         cmocka_unit_test(test_random_damage),
     };
 
