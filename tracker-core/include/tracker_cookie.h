@@ -39,6 +39,7 @@ tracker_cookie_read(const struct tracker_keys *keys, struct tracker_str header,
  * Counts the aff_* cookies of programs other than `program` in a header value and, when setting one more would
  * exceed TRACKER_COOKIES_MAX, sets *evict to the program whose last click is
  * oldest (unverified time: eviction needs no trust).  Returns true when *evict is set.
+ * Only values of our shape count: who else sets such names has to tidy up after himself.
  */
 bool tracker_cookie_evict(struct tracker_str header, uint32_t program, uint32_t *evict);
 

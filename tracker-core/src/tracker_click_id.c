@@ -14,11 +14,16 @@
  */
 #include "tracker_click_id.h"
 
+#include <endian.h>
 #include <sodium.h>
 
 #define BODY_LEN 20u
 #define MAC_LEN  10u
 #define RAW_LEN  (BODY_LEN + MAC_LEN)
+#define SPILL    2u /* the last of the five groups of six bytes is moved as eight */
+
+_Static_assert(BODY_LEN + crypto_shorthash_siphashx24_BYTES >= RAW_LEN + SPILL, "the MAC is longer");
+_Static_assert(RAW_LEN % 6 == 0 && RAW_LEN / 6 * 8 == TRACKER_CLICK_ID_LEN, "whole groups");
 
 #define VERSION_RECORDED   0u
 #define VERSION_UNRECORDED 1u
@@ -44,10 +49,11 @@ static const uint8_t values[256] = {
     ['s'] = 56, ['t'] = 57, ['u'] = 58, ['v'] = 59, ['w'] = 60, ['x'] = 61, ['y'] = 62, ['z'] = 63,
 };
 
-static void put_be(uint8_t *at, uint64_t value, int bytes);
-static uint64_t get_be(const uint8_t *at, int bytes);
 static void text_from_bytes(char *out, const uint8_t *raw);
 static bool bytes_from_text(uint8_t *raw, const char *text);
+static bool mac_equal(const uint8_t *a, const uint8_t *b);
+static uint64_t load_be64(const uint8_t *at);
+static void store_be64(uint8_t *at, uint64_t value);
 
 void
 tracker_click_id_encode(const struct tracker_keys *keys, const struct tracker_click_id *id, char *out)
@@ -55,11 +61,12 @@ tracker_click_id_encode(const struct tracker_keys *keys, const struct tracker_cl
     /* SipHash-2-4-128 gives 16 bytes; the last six stay behind. */
     uint8_t  raw[BODY_LEN + crypto_shorthash_siphashx24_BYTES];
     uint64_t version = id->recorded ? VERSION_RECORDED : VERSION_UNRECORDED;
+    uint64_t head = version << 46 | (uint64_t) id->key << 42 | (id->time_ms & TIME_MASK);
+    uint32_t link = htobe32(id->link);
 
-    put_be(raw, version << 46 | (uint64_t) id->key << 42 | (id->time_ms & TIME_MASK), 6);
-    put_be(raw + 6, id->journal & JOURNAL_MASK, 6);
-    put_be(raw + 12, id->sequence, 4);
-    put_be(raw + 16, id->link, 4);
+    store_be64(raw, head << 16 | (id->journal & JOURNAL_MASK) >> 32);
+    store_be64(raw + 8, id->journal << 32 | id->sequence);
+    memcpy(raw + 16, &link, 4);
     crypto_shorthash_siphashx24(raw + BODY_LEN, raw, BODY_LEN, keys->click_id[id->key]);
     text_from_bytes(out, raw);
 }
@@ -67,8 +74,9 @@ tracker_click_id_encode(const struct tracker_keys *keys, const struct tracker_cl
 enum tracker_click_id_verdict
 tracker_click_id_decode(const struct tracker_keys *keys, struct tracker_str text, struct tracker_click_id *id)
 {
-    uint8_t  raw[RAW_LEN], mac[crypto_shorthash_siphashx24_BYTES];
-    uint64_t head;
+    uint8_t  raw[RAW_LEN + SPILL], mac[crypto_shorthash_siphashx24_BYTES];
+    uint64_t head, middle;
+    uint32_t link;
     unsigned version, key;
 
     if (text.len != TRACKER_CLICK_ID_LEN || !bytes_from_text(raw, text.data))
@@ -81,66 +89,85 @@ tracker_click_id_decode(const struct tracker_keys *keys, struct tracker_str text
         return TRACKER_CLICK_ID_UNKNOWN_KEY;
 
     crypto_shorthash_siphashx24(mac, raw, BODY_LEN, keys->click_id[key]);
-    if (sodium_memcmp(mac, raw + BODY_LEN, MAC_LEN) != 0)
+    if (!mac_equal(mac, raw + BODY_LEN))
         return TRACKER_CLICK_ID_FORGED;
 
-    head = get_be(raw, 6);
+    head = load_be64(raw);
+    middle = load_be64(raw + 8);
+    memcpy(&link, raw + 16, 4);
     *id = (struct tracker_click_id){
-        .time_ms = head & TIME_MASK,
-        .journal = get_be(raw + 6, 6),
-        .sequence = (uint32_t) get_be(raw + 12, 4),
-        .link = (uint32_t) get_be(raw + 16, 4),
+        .time_ms = head >> 16 & TIME_MASK,
+        .journal = (head & 0xffff) << 32 | middle >> 32,
+        .sequence = (uint32_t) middle,
+        .link = be32toh(link),
         .key = (uint8_t) key,
         .recorded = version == VERSION_RECORDED,
     };
     return TRACKER_CLICK_ID_OK;
 }
 
-/* Three bytes are four characters; RAW_LEN divides evenly, so there is no padding. */
+/* Six bytes are eight characters, without padding.  raw has SPILL bytes more, which are read too. */
 static void
 text_from_bytes(char *out, const uint8_t *raw)
 {
-    for (size_t i = 0; i < RAW_LEN; i += 3, out += 4) {
-        uint32_t group = (uint32_t) raw[i] << 16 | (uint32_t) raw[i + 1] << 8 | raw[i + 2];
+    for (size_t i = 0; i < RAW_LEN; i += 6, out += 8) {
+        uint64_t group = load_be64(raw + i);
 
-        out[0] = alphabet[group >> 18];
-        out[1] = alphabet[group >> 12 & 63];
-        out[2] = alphabet[group >> 6 & 63];
-        out[3] = alphabet[group & 63];
+#pragma GCC unroll 8
+        for (int k = 0; k < 8; k++)
+            out[k] = alphabet[group >> (58 - 6 * k) & 63];
     }
 }
 
-/* False: a character outside the alphabet.  No early exit: its place does not show in time. */
+/*
+ * False: a character outside the alphabet.  No early exit: its place does not
+ * show in time.  raw has SPILL bytes more, which are written too.
+ */
 static bool
 bytes_from_text(uint8_t *raw, const char *text)
 {
     const uint8_t *in = (const uint8_t *) text;
     unsigned       seen = 0;
 
-    for (size_t i = 0; i < RAW_LEN; i += 3, in += 4) {
-        unsigned a = values[in[0]], b = values[in[1]], c = values[in[2]], d = values[in[3]];
+    for (size_t i = 0; i < RAW_LEN; i += 6, in += 8) {
+        uint64_t group = 0;
 
-        seen |= a | b | c | d;
-        raw[i] = (uint8_t) (a << 2 | b >> 4);
-        raw[i + 1] = (uint8_t) (b << 4 | c >> 2);
-        raw[i + 2] = (uint8_t) (c << 6 | d);
+#pragma GCC unroll 8
+        for (int k = 0; k < 8; k++) {
+            seen |= values[in[k]];
+            group = group << 6 | values[in[k]]; /* BAD spills over, into what is refused anyway */
+        }
+        store_be64(raw + i, group << 16);
     }
     return (seen & BAD) == 0;
 }
 
-static inline void
-put_be(uint8_t *at, uint64_t value, int bytes)
+/* In constant time: both words are always compared whole. */
+static bool
+mac_equal(const uint8_t *a, const uint8_t *b)
 {
-    for (int i = 0; i < bytes; i++)
-        at[i] = (uint8_t) (value >> 8 * (bytes - 1 - i));
+    uint64_t a_high, b_high;
+    uint16_t a_low, b_low;
+
+    memcpy(&a_high, a, 8);
+    memcpy(&b_high, b, 8);
+    memcpy(&a_low, a + 8, 2);
+    memcpy(&b_low, b + 8, 2);
+    return ((a_high ^ b_high) | (uint64_t) (a_low ^ b_low)) == 0;
 }
 
-static inline uint64_t
-get_be(const uint8_t *at, int bytes)
+static uint64_t
+load_be64(const uint8_t *at)
 {
-    uint64_t value = 0;
+    uint64_t value;
 
-    for (int i = 0; i < bytes; i++)
-        value = value << 8 | at[i];
-    return value;
+    memcpy(&value, at, sizeof(value));
+    return be64toh(value);
+}
+
+static void
+store_be64(uint8_t *at, uint64_t value)
+{
+    value = htobe64(value);
+    memcpy(at, &value, sizeof(value));
 }

@@ -10,32 +10,37 @@
 /* Browsers repeat a name when Path or Domain differ; more of one name than this is somebody's game. */
 #define DUPLICATES_MAX 4
 
-#define ID_DIGITS_MAX 10 /* of a 32-bit number */
-#define NAME_MAX_LEN  (sizeof(TRACKER_COOKIE_PREFIX) - 1 + ID_DIGITS_MAX)
+#define PREFIX_LEN (sizeof(TRACKER_COOKIE_PREFIX) - 1)
+#define DIGITS_MAX 10                            /* of a 32-bit number */
+#define NAME_MAX   (PREFIX_LEN + DIGITS_MAX + 1) /* with its '=' */
 
 /* Where the last click's time stands in a value: seven characters that sort as the time does. */
 #define LAST_TIME_AT  (TRACKER_CLICK_ID_LEN + 2)
 #define TIME_TEXT_LEN 7
 
-static bool pair_next(struct tracker_str *header, struct tracker_str *name, struct tracker_str *value);
+/* No shorter header holds TRACKER_COOKIES_MAX cookies of ours: "aff_N=" and value each, ';' between them. */
+#define FULL_JAR_LEN (TRACKER_COOKIES_MAX * (PREFIX_LEN + 2 + TRACKER_COOKIE_VALUE_LEN + 1) - 1)
+
+static bool pair_next(struct tracker_str *header, struct tracker_str *pair);
 static bool value_verify(const struct tracker_keys *keys, struct tracker_str value,
                          struct tracker_cookie *out);
-static struct tracker_str name_format(char buf[NAME_MAX_LEN], uint32_t program);
-static bool name_parse(struct tracker_str name, uint32_t *program);
-static bool value_shaped(struct tracker_str value);
+static struct tracker_str name_format(char buf[NAME_MAX], uint32_t program);
+static const char *pair_ours(struct tracker_str pair, uint32_t *program);
 
 enum tracker_cookie_verdict
 tracker_cookie_read(const struct tracker_keys *keys, struct tracker_str header, uint32_t program,
                     struct tracker_cookie *out)
 {
-    char     buf[NAME_MAX_LEN];
+    char     buf[NAME_MAX];
     unsigned broken = 0;
-    struct tracker_str wanted = name_format(buf, program), name, value;
+    struct tracker_str name = name_format(buf, program), pair;
 
-    while (pair_next(&header, &name, &value)) {
-        if (!tracker_str_eq(name, wanted))
+    while (pair_next(&header, &pair)) {
+        if (pair.len < name.len || memcmp(pair.data, name.data, name.len) != 0)
             continue;
-        if (value_verify(keys, value, out))
+        pair.data += name.len;
+        pair.len -= name.len;
+        if (value_verify(keys, pair, out))
             return TRACKER_COOKIE_OK;
         if (++broken == DUPLICATES_MAX)
             break;
@@ -49,16 +54,18 @@ tracker_cookie_evict(struct tracker_str header, uint32_t program, uint32_t *evic
     const char *oldest = NULL;
     unsigned    others = 0;
     uint32_t    other, victim = 0;
-    struct tracker_str name, value;
+    struct tracker_str pair;
 
-    while (pair_next(&header, &name, &value)) {
-        if (!name_parse(name, &other) || other == program)
+    if (header.len < FULL_JAR_LEN) /* nearly everybody */
+        return false;
+    while (pair_next(&header, &pair)) {
+        const char *value = pair_ours(pair, &other);
+
+        if (value == NULL || other == program)
             continue;
         others++;
-        /* What is not shaped as we write it goes before anything that is: '-' is the alphabet's zero. */
-        const char *time = value_shaped(value) ? value.data + LAST_TIME_AT : "-------";
-        if (oldest == NULL || memcmp(time, oldest, TIME_TEXT_LEN) < 0) {
-            oldest = time;
+        if (oldest == NULL || memcmp(value + LAST_TIME_AT, oldest, TIME_TEXT_LEN) < 0) {
+            oldest = value + LAST_TIME_AT;
             victim = other;
         }
     }
@@ -82,14 +89,14 @@ value_verify(const struct tracker_keys *keys, struct tracker_str value, struct t
 {
     struct tracker_cookie cookie;
 
-    if (!value_shaped(value))
+    if (value.len != TRACKER_COOKIE_VALUE_LEN || value.data[TRACKER_CLICK_ID_LEN] != '.')
         return false;
     cookie.first_text = (struct tracker_str){ value.data, TRACKER_CLICK_ID_LEN };
     cookie.last_text = (struct tracker_str){ value.data + TRACKER_CLICK_ID_LEN + 1, TRACKER_CLICK_ID_LEN };
 
     if (tracker_click_id_decode(keys, cookie.last_text, &cookie.last) != TRACKER_CLICK_ID_OK)
         return false;
-    if (tracker_str_eq(cookie.first_text, cookie.last_text))
+    if (memcmp(cookie.first_text.data, cookie.last_text.data, TRACKER_CLICK_ID_LEN) == 0)
         cookie.first = cookie.last;
     else if (tracker_click_id_decode(keys, cookie.first_text, &cookie.first) != TRACKER_CLICK_ID_OK)
         return false;
@@ -97,76 +104,67 @@ value_verify(const struct tracker_keys *keys, struct tracker_str value, struct t
     return true;
 }
 
+/* Cuts the next pair off a Cookie header; blanks around it are dropped.  False at the end. */
 static bool
-value_shaped(struct tracker_str value)
+pair_next(struct tracker_str *header, struct tracker_str *pair)
 {
-    return value.len == TRACKER_COOKIE_VALUE_LEN && value.data[TRACKER_CLICK_ID_LEN] == '.';
-}
+    const char *start = header->data, *stop = start + header->len, *end;
 
-/* Cuts the next name=value off a Cookie header; blanks around it are dropped.  False at the end. */
-static bool
-pair_next(struct tracker_str *header, struct tracker_str *name, struct tracker_str *value)
-{
-    while (header->len > 0) {
-        const char *start = header->data, *end = memchr(start, ';', header->len);
-        const char *equals;
-
-        if (end == NULL)
-            end = start + header->len;
-        header->len -= (size_t) (end - start);
-        header->data = end;
-        if (header->len > 0) { /* the semicolon itself */
-            header->data++;
-            header->len--;
-        }
-        while (start < end && (*start == ' ' || *start == '\t'))
-            start++;
-        while (end > start && (end[-1] == ' ' || end[-1] == '\t'))
-            end--;
-        equals = memchr(start, '=', (size_t) (end - start));
-        if (equals == NULL)
-            continue;
-        *name = (struct tracker_str){ start, (size_t) (equals - start) };
-        *value = (struct tracker_str){ equals + 1, (size_t) (end - equals - 1) };
-        return true;
+    if (header->len == 0)
+        return false;
+    end = memchr(start, ';', header->len);
+    if (end == NULL) {
+        end = stop;
+        header->len = 0;
+    } else {
+        header->data = end + 1;
+        header->len = (size_t) (stop - end) - 1;
     }
-    return false;
+    while (start < end && (*start == ' ' || *start == '\t'))
+        start++;
+    while (end > start && (end[-1] == ' ' || end[-1] == '\t'))
+        end--;
+    *pair = (struct tracker_str){ start, (size_t) (end - start) };
+    return true;
 }
 
+/* The cookie's name with its '='. */
 static struct tracker_str
-name_format(char buf[NAME_MAX_LEN], uint32_t program)
+name_format(char buf[NAME_MAX], uint32_t program)
 {
-    char  *end = buf + NAME_MAX_LEN, *p = end;
-    size_t prefix = sizeof(TRACKER_COOKIE_PREFIX) - 1;
+    char *end = buf + NAME_MAX, *p = end;
 
+    *--p = '=';
     do {
         *--p = (char) ('0' + program % 10);
         program /= 10;
     } while (program > 0);
-    p -= prefix;
-    memcpy(p, TRACKER_COOKIE_PREFIX, prefix);
+    p -= PREFIX_LEN;
+    memcpy(p, TRACKER_COOKIE_PREFIX, PREFIX_LEN);
     return (struct tracker_str){ p, (size_t) (end - p) };
 }
 
-/* True for the prefix and a 32-bit decimal number spelt as name_format spells it. */
-static bool
-name_parse(struct tracker_str name, uint32_t *program)
+/*
+ * The value of a pair that has the shape of ours, with the program its name
+ * spells (as name_format does: no leading zeros); or NULL.  Verifies nothing.
+ */
+static const char *
+pair_ours(struct tracker_str pair, uint32_t *program)
 {
-    size_t   prefix = sizeof(TRACKER_COOKIE_PREFIX) - 1;
-    uint64_t number = 0;
+    const char *digits = pair.data + PREFIX_LEN, *value;
+    uint64_t    number = 0;
 
-    if (name.len <= prefix || name.len > NAME_MAX_LEN
-        || memcmp(name.data, TRACKER_COOKIE_PREFIX, prefix) != 0)
-        return false;
-    if (name.data[prefix] == '0' && name.len > prefix + 1)
-        return false;
-    for (size_t i = prefix; i < name.len; i++) {
-        if (name.data[i] < '0' || name.data[i] > '9')
-            return false;
-        number = number * 10 + (uint64_t) (name.data[i] - '0');
+    if (pair.len < PREFIX_LEN + 2 + TRACKER_COOKIE_VALUE_LEN || pair.len > NAME_MAX + TRACKER_COOKIE_VALUE_LEN
+        || memcmp(pair.data, TRACKER_COOKIE_PREFIX, PREFIX_LEN) != 0)
+        return NULL;
+    value = pair.data + pair.len - TRACKER_COOKIE_VALUE_LEN;
+    if (value[-1] != '=' || value[TRACKER_CLICK_ID_LEN] != '.' || (digits[0] == '0' && value - digits > 2))
+        return NULL;
+    for (; digits < value - 1; digits++) {
+        if (*digits < '0' || *digits > '9')
+            return NULL;
+        number = number * 10 + (uint64_t) (*digits - '0');
     }
-    if (number > UINT32_MAX)
-        return false;
     *program = (uint32_t) number;
-    return true;
+    return number <= UINT32_MAX ? value : NULL;
 }

@@ -7,6 +7,8 @@
  */
 #include "tracker_event.h"
 
+#include <endian.h>
+
 enum field_kind {
     FIELD_NONE = 0, /* a tag that was never given out */
     FIELD_UINT,     /* of `width` bytes in the struct */
@@ -109,6 +111,7 @@ struct output {
 
 static size_t fields_encode(const struct schema *schema, const void *object, uint8_t *out, size_t cap);
 static bool fields_decode(const struct schema *schema, const uint8_t *payload, size_t len, void *object);
+static void uint_put(struct output *o, unsigned tag, uint64_t number);
 static void field_put(struct output *o, unsigned tag, const void *bytes, size_t len);
 static bool field_store(const struct field *field, struct tracker_str bytes, void *object);
 static bool string_valid(enum field_kind kind, struct tracker_str s);
@@ -117,7 +120,6 @@ static bool money_store(struct tracker_str bytes, struct tracker_conversion *con
 static bool length_take(const uint8_t **at, const uint8_t *end, size_t *len);
 static uint64_t uint_load(const void *at, unsigned width);
 static void uint_store(void *at, unsigned width, uint64_t value);
-static size_t uint_bytes(uint64_t value, uint8_t bytes[8]);
 static bool uint_from_bytes(struct tracker_str bytes, unsigned width, uint64_t *value);
 
 size_t
@@ -152,17 +154,20 @@ tracker_conversion_decode(const uint8_t *payload, size_t len, struct tracker_con
     return false;
 }
 
-/* 0 also for a string that decode would refuse: a caller's mistake, caught before it is persisted. */
-static size_t
+/*
+ * Unrolled and inlined per schema, so that the tables are gone from the code and an empty field costs a test.
+ * 0 also for a string that decode would refuse: a caller's mistake, caught before it is persisted.
+ */
+static inline __attribute__((always_inline)) size_t
 fields_encode(const struct schema *schema, const void *object, uint8_t *out, size_t cap)
 {
     struct output o = { out, out + (cap < TRACKER_EVENT_MAX ? cap : TRACKER_EVENT_MAX) };
 
-    for (unsigned tag = 1; tag < schema->count && o.at != NULL; tag++) {
+#pragma GCC unroll 32
+    for (unsigned tag = 1; tag < schema->count; tag++) {
         const struct field *field = &schema->fields[tag];
         const void         *member = (const char *) object + field->offset;
         struct tracker_str  string;
-        uint8_t             bytes[8];
         uint64_t            number;
 
         switch ((enum field_kind) field->kind) {
@@ -171,7 +176,7 @@ fields_encode(const struct schema *schema, const void *object, uint8_t *out, siz
         case FIELD_UINT:
             number = uint_load(member, field->width);
             if (number != 0)
-                field_put(&o, tag, bytes, uint_bytes(number, bytes));
+                uint_put(&o, tag, number);
             break;
         case FIELD_TEXT:
         case FIELD_IP:
@@ -218,6 +223,23 @@ fields_decode(const struct schema *schema, const uint8_t *payload, size_t len, v
         at += field_len;
     }
     return true;
+}
+
+/* number is not 0, and seldom has eight bytes: with room for all of them they are stored at once. */
+static void
+uint_put(struct output *o, unsigned tag, uint64_t number)
+{
+    uint64_t little = htole64(number);
+    size_t   len = 8 - (size_t) __builtin_clzll(number) / 8;
+
+    if (o->at == NULL || o->end - o->at < 10) {
+        field_put(o, tag, &little, len);
+        return;
+    }
+    o->at[0] = (uint8_t) tag;
+    o->at[1] = (uint8_t) len;
+    memcpy(o->at + 2, &little, 8);
+    o->at += 2 + len;
 }
 
 /* Appends tag, length and bytes, or marks the output as full. */
@@ -304,7 +326,7 @@ static void
 money_put(struct output *o, unsigned tag, const struct tracker_conversion *conversion)
 {
     int64_t  minor = conversion->amount.minor;
-    uint64_t zigzag = (uint64_t) minor << 1 ^ (minor < 0 ? UINT64_MAX : 0);
+    uint64_t zigzag = htole64((uint64_t) minor << 1 ^ (minor < 0 ? UINT64_MAX : 0));
     uint8_t  bytes[MONEY_CODE_LEN + 8];
     struct tracker_conversion check;
     size_t   len;
@@ -312,7 +334,9 @@ money_put(struct output *o, unsigned tag, const struct tracker_conversion *conve
     if (!conversion->has_amount)
         return;
     memcpy(bytes, conversion->amount.currency, MONEY_CODE_LEN);
-    len = MONEY_CODE_LEN + uint_bytes(zigzag, bytes + MONEY_CODE_LEN);
+    memcpy(bytes + MONEY_CODE_LEN, &zigzag, 8);
+    for (len = sizeof(bytes); len > MONEY_CODE_LEN && bytes[len - 1] == 0; len--)
+        ;
     if (!money_store((struct tracker_str){ (const char *) bytes, len }, &check))
         o->at = NULL;
     field_put(o, tag, bytes, len);
@@ -396,17 +420,6 @@ uint_store(void *at, unsigned width, uint64_t value)
     default: /* 8 */
         memcpy(at, &value, sizeof(value));
     }
-}
-
-/* Little-endian without leading zeros: no byte at all for 0. */
-static size_t
-uint_bytes(uint64_t value, uint8_t bytes[8])
-{
-    size_t len = 0;
-
-    for (; value != 0; value >>= 8)
-        bytes[len++] = (uint8_t) value;
-    return len;
 }
 
 /* False: empty, wider than the field, or not minimal. */

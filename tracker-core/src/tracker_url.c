@@ -100,6 +100,7 @@ struct part {
 };
 
 static char *value_put(char *at, char *end, struct tracker_str value, unsigned flags);
+static const uint8_t *run_end(const uint8_t *p, const uint8_t *stop, unsigned keep);
 static bool part_next(const uint8_t **at, const uint8_t *end, struct part *part);
 static bool text_compile(struct writer *w, struct tracker_str text, const char **error);
 static bool macro_compile(struct writer *w, struct tracker_str text, size_t *used, const char **error);
@@ -108,7 +109,7 @@ static void part_open(struct writer *w);
 static void part_close(struct writer *w, unsigned macro, unsigned flags);
 static void literal_put(struct writer *w, struct tracker_str literal);
 static bool literal_clean(struct tracker_str literal);
-static bool escape_at(struct tracker_str text, size_t i);
+static bool escape_at(const char *p, const char *end);
 static const char *authority_parse(struct tracker_str url, struct tracker_str *host, size_t *end);
 static bool host_port_valid(struct tracker_str authority, struct tracker_str *host);
 static bool name_valid(struct tracker_str host);
@@ -143,25 +144,41 @@ static char *
 value_put(char *at, char *end, struct tracker_str value, unsigned flags)
 {
     static const char digits[16] = "0123456789ABCDEF";
-    bool     raw = (flags & PART_RAW) != 0;
-    unsigned keep = raw ? URL_SAFE : UNRESERVED;
+    const uint8_t *p = (const uint8_t *) value.data, *stop = p + value.len, *run;
+    unsigned       keep = (flags & PART_RAW) != 0 ? URL_SAFE : UNRESERVED;
 
-    for (size_t i = 0; i < value.len; i++) {
-        uint8_t c = (uint8_t) value.data[i];
-
-        if ((class_of[c] & keep) != 0 || (raw && escape_at(value, i))) {
+    while (p < stop) {
+        run = p;
+        p = run_end(p, stop, keep);
+        if (p > run) {
+            if (p - run > end - at)
+                return NULL;
+            memcpy(at, run, (size_t) (p - run));
+            at += p - run;
+        } else if (keep == URL_SAFE && escape_at((const char *) p, (const char *) stop)) {
             if (at == end)
                 return NULL;
-            *at++ = (char) c;
-            continue;
+            *at++ = (char) *p++; /* its two digits are the next run's */
+        } else {
+            if (end - at < 3)
+                return NULL;
+            *at++ = '%';
+            *at++ = digits[*p >> 4];
+            *at++ = digits[*p++ & 15];
         }
-        if (end - at < 3)
-            return NULL;
-        *at++ = '%';
-        *at++ = digits[c >> 4];
-        *at++ = digits[c & 15];
     }
     return at;
+}
+
+/* The first byte at or after p whose class lacks keep.  By fours: most values need no encoding at all. */
+static inline const uint8_t *
+run_end(const uint8_t *p, const uint8_t *stop, unsigned keep)
+{
+    while (stop - p >= 4 && (class_of[p[0]] & class_of[p[1]] & class_of[p[2]] & class_of[p[3]] & keep) != 0)
+        p += 4;
+    while (p < stop && (class_of[*p] & keep) != 0)
+        p++;
+    return p;
 }
 
 uint32_t
@@ -388,18 +405,20 @@ literal_put(struct writer *w, struct tracker_str literal)
 static bool
 literal_clean(struct tracker_str literal)
 {
-    for (size_t i = 0; i < literal.len; i++)
-        if ((class_of[(uint8_t) literal.data[i]] & LITERAL) == 0 && !escape_at(literal, i))
+    const char *end = literal.data + literal.len;
+
+    for (const char *p = literal.data; p < end; p++)
+        if ((class_of[(uint8_t) *p] & LITERAL) == 0 && !escape_at(p, end))
             return false;
     return true;
 }
 
-/* Whether text[i] begins a complete percent-escape. */
+/* Whether a complete percent-escape begins at p, which lies before end. */
 static bool
-escape_at(struct tracker_str text, size_t i)
+escape_at(const char *p, const char *end)
 {
-    return text.data[i] == '%' && text.len - i >= 3 && (class_of[(uint8_t) text.data[i + 1]] & HEX) != 0
-           && (class_of[(uint8_t) text.data[i + 2]] & HEX) != 0;
+    return *p == '%' && end - p >= 3 && (class_of[(uint8_t) p[1]] & HEX) != 0
+           && (class_of[(uint8_t) p[2]] & HEX) != 0;
 }
 
 struct tracker_str
@@ -501,18 +520,17 @@ port_valid(struct tracker_str port)
 size_t
 tracker_url_decode(struct tracker_str in, char *out, size_t cap)
 {
-    size_t len = 0;
+    const char *p = in.data, *end = in.data + in.len;
+    size_t      len = 0;
 
-    for (size_t i = 0; i < in.len && len < cap; i++) {
-        uint8_t c = (uint8_t) in.data[i];
-
-        if (c == '+') {
-            c = ' ';
-        } else if (escape_at(in, i)) {
-            c = (uint8_t) (hex_value((uint8_t) in.data[i + 1]) << 4 | hex_value((uint8_t) in.data[i + 2]));
-            i += 2;
+    while (p < end && len < cap) {
+        if (escape_at(p, end)) {
+            out[len++] = (char) (hex_value((uint8_t) p[1]) << 4 | hex_value((uint8_t) p[2]));
+            p += 3;
+        } else {
+            out[len++] = *p == '+' ? ' ' : *p;
+            p++;
         }
-        out[len++] = (char) c;
     }
     return len;
 }

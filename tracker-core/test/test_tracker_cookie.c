@@ -242,23 +242,50 @@ test_evict_is_the_oldest(void **state)
     }
 }
 
+/* What we did not write can perhaps not be expired by us either: as a victim it would shield the oldest for
+ * ever. */
 static void
-test_evict_prefers_junk_and_ignores_strangers(void **state)
+test_evict_ignores_strangers(void **state)
+{
+    static const char *strangers[] = { "aff_",   "aff_x", "aff_01",         "aff_1x",          "affx_5",
+                                       "xaff_5", "AFF_5", "aff_4294967296", "aff_99999999999", "aff_ 5",
+                                       "aff_5 " };
+    char header[8192], ours[256];
+    size_t len = 0, value = cookie_write(ours, 1, 0, 0) - TRACKER_COOKIE_VALUE_LEN;
+    uint32_t victim = 999;
+
+    for (uint32_t program = 2; program <= TRACKER_COOKIES_MAX; program++) {
+        len += cookie_write(header + len, program, 5, 1000 + program);
+        header[len++] = ';';
+    }
+    for (size_t i = 0; i < sizeof(strangers) / sizeof(strangers[0]); i++) /* our value under another name */
+        len += (size_t) sprintf(header + len, "%s=%s;", strangers[i], ours + value);
+    len += (size_t) sprintf(header + len, "aff_60=junk; aff_61=; aff_62=%s.; aff_63=x%s;", ours + value,
+                            ours + value);
+    ours[value + TRACKER_CLICK_ID_LEN] = '-';
+    len += (size_t) sprintf(header + len, "aff_64=%s;", ours + value);
+    assert_false(evict(header, len, 1000, &victim));
+
+    len += cookie_write(header + len, 1, 5, 5000);
+    assert_true(evict(header, len, 1000, &victim));
+    assert_int_equal(victim, 2);
+}
+
+/* The shortest header that can be full is: one-digit programs, nothing between the pairs but ';'. */
+static void
+test_evict_at_the_shortest_length(void **state)
 {
     char header[8192];
     size_t len = 0;
     uint32_t victim = 999;
 
-    for (uint32_t program = 1; program < TRACKER_COOKIES_MAX; program++) {
-        len += cookie_write(header + len, program, 5, 1000 + program);
+    for (uint32_t i = 0; i < TRACKER_COOKIES_MAX; i++) {
+        len += cookie_write(header + len, i % 9 + 1, 5, i % 9 == 4 ? 7 : 1000);
         header[len++] = ';';
     }
-    len += (size_t) sprintf(header + len,
-                            "aff_=1; aff_x=1; aff_01=1; aff_99999999999=1; aff_4294967296=1; affx_5=1;");
-    assert_false(evict(header, len, 1000, &victim));
-    len += (size_t) sprintf(header + len, "aff_55=junk");
-    assert_true(evict(header, len, 1000, &victim));
-    assert_int_equal(victim, 55);
+    assert_true(evict(header, len - 1, 0, &victim));
+    assert_int_equal(victim, 5);
+    assert_false(evict(header, len - 2, 0, &victim)); /* the last one is cut */
 }
 
 /* Pieces of real headers, shuffled and damaged: no verdict OK for a program nobody wrote a cookie for. */
@@ -310,7 +337,8 @@ main(void)
         cmocka_unit_test(test_duplicates),
         cmocka_unit_test(test_evict_only_when_full),
         cmocka_unit_test(test_evict_is_the_oldest),
-        cmocka_unit_test(test_evict_prefers_junk_and_ignores_strangers),
+        cmocka_unit_test(test_evict_ignores_strangers),
+        cmocka_unit_test(test_evict_at_the_shortest_length),
         cmocka_unit_test(test_hostile_headers),
     };
 
