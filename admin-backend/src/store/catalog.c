@@ -131,6 +131,22 @@ program_update(struct db *db, const struct program_row *row)
     return updated(stmt);
 }
 
+enum db_result
+program_has_money(struct db *db, int64_t id, bool *has)
+{
+    struct db_stmt *stmt;
+    enum db_result  rc = db_query(db, &stmt,
+                                  "SELECT 1 AS n FROM commissions WHERE program_id = $1"
+                                   " UNION ALL SELECT 1 AS n FROM affiliate_groups"
+                                   " WHERE program_id = $1 AND minimum_payout_minor > 0 LIMIT 1",
+                                  "i", id);
+
+    *has = rc == DB_ROW;
+    if (rc == DB_ROW)
+        db_end(stmt);
+    return rc == DB_ROW || rc == DB_DONE ? DB_OK : rc;
+}
+
 /* ---- groups ---- */
 
 enum db_result

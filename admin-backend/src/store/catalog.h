@@ -40,6 +40,8 @@ enum db_result program_load(struct db *db, int64_t id, struct program_row *row);
 enum db_result program_insert(struct db *db, struct program_row *row, uint64_t now_us);
 enum db_result program_update(struct db *db, const struct program_row *row);
 void           program_row_free(struct program_row *row);
+/* Whether amounts in the program's currency exist already: minimum payouts or commissions. */
+enum db_result program_has_money(struct db *db, int64_t id, bool *has);
 
 enum db_result group_load(struct db *db, int64_t id, struct group_row *row);
 enum db_result group_insert(struct db *db, struct group_row *row, uint64_t now_us);
