@@ -2,6 +2,7 @@
  * clickload - asks for clicks and writes down what was answered.
  *
  *   clickload --port N --path /c/CODE [--path ...] --count N [--connections N] [--out FILE] [--user-agents FILE]
+ *             [--header "Name: value" ...]
  *
  * The independent witness of the fault tests: it shares no code with the
  * product.  A click counts as answered when its whole response has arrived with
@@ -54,6 +55,7 @@ static struct {
     size_t             path_count, connection_count;
     uint64_t           count;
     FILE              *out;
+    char               headers[4096]; /* further ones, each with its line end */
     char             **agents; /* NULL: one fixed user agent */
 } config;
 
@@ -105,9 +107,11 @@ parse_options(int argc, char **argv)
         { "port", required_argument, NULL, 'p' },        { "path", required_argument, NULL, 'u' },
         { "count", required_argument, NULL, 'n' },       { "connections", required_argument, NULL, 'c' },
         { "out", required_argument, NULL, 'o' },         { "user-agents", required_argument, NULL, 'a' },
+        { "header", required_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
     };
-    int option;
+    int    option;
+    size_t used;
 
     config.address.sin_family = AF_INET;
     config.address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -128,6 +132,10 @@ parse_options(int argc, char **argv)
             if (config.out == NULL) {
                 die(optarg);
             }
+            break;
+        case 'h':
+            used = strlen(config.headers);
+            snprintf(config.headers + used, sizeof(config.headers) - used, "%s\r\n", optarg);
             break;
         case 'a': read_agents(optarg); break;
         default: exit(2);
@@ -153,7 +161,7 @@ read_agents(const char *path)
     }
     while ((len = getline(&line, &cap, file)) > 0) {
         line[strcspn(line, "\r\n")] = '\0';
-        if (strlen(line) + 1024 > REQUEST_MAX) {
+        if (strlen(line) + sizeof(config.headers) + 1024 > REQUEST_MAX) {
             die("--user-agents: a line is too long");
         }
         if (config.count == room) {
@@ -262,8 +270,8 @@ send_request(struct connection *c)
         }
         agent = config.agents[c->agent];
     }
-    len = snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: localhost\r\nUser-Agent: %s\r\n\r\n",
-                   config.paths[turn++ % config.path_count], agent);
+    len = snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: localhost\r\nUser-Agent: %s\r\n%s\r\n",
+                   config.paths[turn++ % config.path_count], agent, config.headers);
     c->phase = WAITING;
     c->have = 0;
     tally.sent++;

@@ -1,0 +1,202 @@
+# bench: what a click costs, as ratios within one run.
+
+. tools/run.sh
+
+bench() {
+    case ${1:-click} in
+        click) bench_click ;;
+        *)     die "bench: click, not $1" ;;
+    esac
+}
+
+BENCH_ROUNDS=${BENCH_ROUNDS:-5}
+BENCH_ROUND_S=${BENCH_ROUND_S:-3}
+BENCH_CONNECTIONS=16
+BENCH_VARIANTS="return again log click"
+BENCH_FEW=2000 BENCH_MANY=12000 # requests under callgrind; the difference is what a request costs
+
+# CPU and instructions of one request answered four ways by one nginx: `return 302` (and the same again, for the
+# noise), 302 with a buffered access log, and the full click of a returning visitor, shipped to a real Redis and
+# a real affiliated.  Core 0 has nginx, core 1 the rest.
+bench_click() {
+    [ "$(nproc)" -ge 2 ] || die "bench click needs two processors"
+    deps_ensure run test
+    build
+    build_tool clickload
+    bench_start
+    say "machine: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) processors; $(nginx -v 2>&1)"
+    say "rounds: $BENCH_ROUNDS x $BENCH_ROUND_S s, $BENCH_CONNECTIONS connections"
+
+    bench_cpu >"$BENCH/cpu"
+    bench_instructions >"$BENCH/instructions"
+    bench_landed
+    bench_report
+}
+
+# A backend of our own, and a cookie and destination to send with every request.
+bench_start() {
+    local head
+    BENCH=$(mktemp -d "${TMPDIR:-/tmp}/affiliate-bench.XXXXXX")
+    chmod 755 "$BENCH"
+    trap bench_end EXIT
+    BENCH_PORT=$(bench_free_port)
+    ./build.sh run --demo --detach --workers 1 --port "$BENCH_PORT" --state "$BENCH/state" 2>"$BENCH/run.log" ||
+        { cat "$BENCH/run.log" >&2; die "the backend did not start"; }
+    STATE=$BENCH/state
+    taskset -apc 1 "$(cat "$STATE/run/redis.pid")" >/dev/null
+    taskset -apc 1 "$(cat "$STATE/run/affiliated.pid")" >/dev/null
+
+    BENCH_CODE=$(jq -r '.links[0].code' "$STATE/demo.json")
+    head=$(curl -sS -o /dev/null -D - "$(demo_link)?sub1=news&source=mail" | tr -d '\r')
+    BENCH_COOKIE=$(sed -n 's/^Set-Cookie: \([^;]*\);.*/\1/p' <<<"$head")
+    BENCH_DESTINATION=$(sed -n 's/^Location: //p' <<<"$head")
+    [ -n "$BENCH_COOKIE" ] && [ -n "$BENCH_DESTINATION" ] || die "the demo's link does not answer like a click"
+}
+
+bench_end() {
+    local file
+    for file in "$BENCH"/*/nginx.pid; do
+        [ ! -f "$file" ] || kill -TERM "$(cat "$file")" 2>/dev/null || true
+    done
+    ./build.sh stop --state "$BENCH/state" >/dev/null 2>&1 || true
+    rm -rf "$BENCH"
+}
+
+bench_path() {
+    case $1 in
+        click) echo "/c/$BENCH_CODE?sub1=news&source=mail" ;;
+        *)     echo "/$1?sub1=news&source=mail" ;;
+    esac
+}
+
+# bench_nginx_conf FOLDER PORT PROCESS-DIRECTIVES
+bench_nginx_conf() {
+    local user_line= destination=${BENCH_DESTINATION//&/\\&}
+    [ "$(id -u)" != 0 ] || user_line="user $WORKER;"
+    mkdir -p "$1"
+    chmod 755 "$1"
+    sed -e "s|@MODULE@|$MODULE|; s|@USER_LINE@|$user_line|; s|@DIR@|$1|g; s|@STATE@|$STATE|g; s|@PORT@|$2|" \
+        -e "s|@PROCESS@|$3|; s|@AFFINITY@|01|; s|@DESTINATION@|${destination//|/%7C}|" \
+        tools/bench_click.conf.in >"$1/nginx.conf"
+}
+
+# Waits until this nginx answers a click, that is, has its snapshot.
+bench_await() {
+    local tries=0
+    until [ "$(curl -sI -o /dev/null -w '%{http_code}' "http://127.0.0.1:$1/c/$BENCH_CODE")" = 302 ]; do
+        [ $((tries += 1)) -lt 600 ] || die "nginx of the benchmark does not answer; see its error.log"
+        sleep 0.1
+    done
+}
+
+# ---- CPU per request, from /proc ----
+
+# Lines "round variant requests cpu_us_per_request requests_per_s".
+bench_cpu() {
+    local folder=$BENCH/nginx port round variant worker
+    port=$(bench_free_port)
+    bench_nginx_conf "$folder" "$port" ""
+    nginx -p "$folder" -c "$folder/nginx.conf" -e "$folder/error.log"
+    bench_await "$port"
+    worker=$(pgrep -P "$(cat "$folder/nginx.pid")")
+    for variant in $BENCH_VARIANTS; do
+        bench_load "$port" "$variant" 1 >/dev/null
+    done
+    for ((round = 1; round <= BENCH_ROUNDS; round++)); do
+        for variant in $BENCH_VARIANTS; do
+            bench_measure "$worker" "$port" "$round" "$variant"
+        done
+    done
+    BENCH_STATUS=$(curl -sS "http://127.0.0.1:$port/affiliate/status")
+    printf '%s' "$BENCH_STATUS" >"$BENCH/status.json"
+}
+
+bench_measure() {
+    local before after requests
+    before=$(bench_ticks "$1")
+    requests=$(bench_load "$2" "$4" "$BENCH_ROUND_S")
+    sleep 0.3 # what was recorded last is still to be shipped
+    after=$(bench_ticks "$1")
+    awk -v round="$3" -v variant="$4" -v requests="$requests" -v ticks=$((after - before)) \
+        -v hz="$(getconf CLK_TCK)" -v seconds="$BENCH_ROUND_S" \
+        'BEGIN { printf "%d %s %d %.3f %.0f\n", round, variant, requests, ticks * 1e6 / hz / requests,
+                        requests / seconds }'
+}
+
+# bench_load PORT VARIANT SECONDS: prints how many requests were answered.
+bench_load() {
+    taskset -c 1 wrk -t1 -c$BENCH_CONNECTIONS -d"$3s" -H "Cookie: $BENCH_COOKIE" \
+        -H 'User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:115.0) Gecko/20100101 Firefox/115.0' \
+        -H 'Referer: https://www.example.org/articles/2024/a-page' -H 'Accept-Language: de,en;q=0.5' \
+        "http://127.0.0.1:$1$(bench_path "$2")" >"$BENCH/wrk.log"
+    grep -q 'Socket errors' "$BENCH/wrk.log" && { cat "$BENCH/wrk.log" >&2; die "wrk had errors"; }
+    sed -n 's/^ *\([0-9]*\) requests in.*/\1/p' "$BENCH/wrk.log"
+}
+
+# User and system time of a process in clock ticks; fields 14 and 15, counted after the name in brackets.
+bench_ticks() {
+    sed 's/.*) //' "/proc/$1/stat" | awk '{ print $12 + $13 }'
+}
+
+# ---- instructions per request, by callgrind ----
+
+# Lines "variant instructions_per_request".
+bench_instructions() {
+    local variant few many
+    for variant in return log click; do
+        few=$(bench_callgrind "$variant" $BENCH_FEW)
+        many=$(bench_callgrind "$variant" $BENCH_MANY)
+        echo "$variant $(((many - few) / (BENCH_MANY - BENCH_FEW)))"
+    done
+}
+
+# bench_callgrind VARIANT REQUESTS: instructions of a whole life of nginx that answers so many.
+bench_callgrind() {
+    local folder=$BENCH/callgrind-$1-$2 port
+    port=$(bench_free_port)
+    bench_nginx_conf "$folder" "$port" "master_process off; daemon off;"
+    sed -i '/^worker_cpu_affinity/d' "$folder/nginx.conf"
+    valgrind --tool=callgrind --callgrind-out-file="$folder/out" -q \
+        nginx -p "$folder" -c "$folder/nginx.conf" -e "$folder/error.log" >"$folder/valgrind.log" 2>&1 &
+    bench_await "$port"
+    "$BUILD/clickload" --port "$port" --path "$(bench_path "$1")" --count "$2" --connections $BENCH_CONNECTIONS \
+        --header "Cookie: $BENCH_COOKIE" --header 'Referer: https://www.example.org/articles/2024/a-page' \
+        --header 'Accept-Language: de,en;q=0.5' >"$folder/client.json" || [ "$1" != click ] || die "clicks failed"
+    bench_shipped "$port"
+    kill -QUIT "$(cat "$folder/nginx.pid")"
+    wait $!
+    sed -n 's/^\(summary\|totals\): //p' "$folder/out" | tail -n 1
+}
+
+# Until this edge has nothing unacknowledged: shipping belongs to a click's price.
+bench_shipped() {
+    local tries=0
+    until curl -sS "http://127.0.0.1:$1/affiliate/status" | jq -e '.gauges.records_pending == 0' >/dev/null; do
+        [ $((tries += 1)) -lt 300 ] || die "the benchmark's clicks were not shipped"
+        sleep 0.2
+    done
+}
+
+# ---- the result ----
+
+# The clicks that were paid for must have landed.
+bench_landed() {
+    local tries=0
+    until as_worker "$AFFILIATED" -c "$STATE/etc/affiliated.conf" stats --json >"$BENCH/stats.json" &&
+          jq -e '[.journals[].pending] | add == 0' "$BENCH/stats.json" >/dev/null; do
+        [ $((tries += 1)) -lt 300 ] || die "the benchmark's clicks did not arrive"
+        sleep 0.2
+    done
+    jq -e '[.journals[] | .dropped + .lost + .quarantined] | add == 0' "$BENCH/stats.json" >/dev/null ||
+        die "clicks were dropped, lost or quarantined"
+}
+
+# Fails when a click costs more than the design allows: 1.25 x the instructions of `return 302`, or more than
+# the buffered access log.
+bench_report() {
+    perl tools/bench_report.pl "$BENCH/cpu" "$BENCH/instructions" "$BENCH/stats.json"
+}
+
+bench_free_port() {
+    perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1")->sockport'
+}

@@ -1,0 +1,60 @@
+#!/usr/bin/perl
+# bench_report.pl CPU INSTRUCTIONS STATS: medians, ratios to `return 302` of the same round, and the verdict.
+use strict;
+use warnings;
+use JSON::PP;
+
+use constant CLICK_RATIO_MAX => 1.25;
+
+my ($cpu_file, $instructions_file, $stats_file) = @ARGV;
+my %title = (return => 'return 302', again => 'the same again (A/A)', log => '302 + buffered access log',
+             click => 'full click, shipped');
+
+my (%cpu, %rate, %ratio);
+for (lines($cpu_file)) {
+    my ($round, $variant, undef, $us, $per_s) = split;
+    $cpu{$variant}[$round] = $us;
+    push @{ $rate{$variant} }, $per_s;
+}
+for my $variant (keys %cpu) {
+    push @{ $ratio{$variant} }, map { $cpu{$variant}[$_] / $cpu{return}[$_] } 1 .. $#{ $cpu{return} };
+}
+my %instructions = map { split } lines($instructions_file);
+
+printf "%-28s %10s %10s %22s %12s %8s\n", '', 'requests/s', 'CPU us', 'CPU ratio (min..max)', 'Ir/request', 'Ir ratio';
+for my $variant (qw(return again log click)) {
+    my @ratios = sort { $a <=> $b } @{ $ratio{$variant} };
+    printf "%-28s %10.0f %10.2f %8.3f (%.3f..%.3f)", $title{$variant}, median(@{ $rate{$variant} }),
+        median(grep { defined } @{ $cpu{$variant} }), median(@ratios), $ratios[0], $ratios[-1];
+    printf " %12d %8.3f", $instructions{$variant}, $instructions{$variant} / $instructions{return}
+        if defined $instructions{$variant};
+    print "\n";
+}
+
+my $stats = decode_json(join '', lines($stats_file));
+my $landed = 0;
+$landed += $_->{committed} for @{ $stats->{journals} };
+print "clicks landed in the database: $landed\n";
+
+my $click = $instructions{click} / $instructions{return};
+my @complaints;
+push @complaints, sprintf('a click costs %.3f x the instructions of return 302, allowed are %.2f', $click, CLICK_RATIO_MAX)
+    if $click > CLICK_RATIO_MAX;
+push @complaints, 'a click costs more instructions than the access log' if $instructions{click} >= $instructions{log};
+push @complaints, 'a click costs more CPU than the access log'
+    if median(@{ $ratio{click} }) >= median(@{ $ratio{log} });
+print "FAILED: $_\n" for @complaints;
+print "passed: at most ", CLICK_RATIO_MAX, " x return 302, and cheaper than the access log\n" unless @complaints;
+exit(@complaints ? 1 : 0);
+
+sub lines {
+    my ($file) = @_;
+    open my $in, '<', $file or die "$file: $!";
+    return <$in>;
+}
+
+sub median {
+    my @sorted = sort { $a <=> $b } @_;
+    my $middle = int(@sorted / 2);
+    return @sorted % 2 ? $sorted[$middle] : ($sorted[$middle - 1] + $sorted[$middle]) / 2;
+}
