@@ -144,9 +144,12 @@ static char *
 value_put(char *at, char *end, struct tracker_str value, unsigned flags)
 {
     static const char digits[16] = "0123456789ABCDEF";
-    const uint8_t *p = (const uint8_t *) value.data, *stop = p + value.len, *run;
+    const uint8_t *p = (const uint8_t *) value.data, *stop, *run;
     unsigned       keep = (flags & PART_RAW) != 0 ? URL_SAFE : UNRESERVED;
 
+    if (value.len == 0) /* TRACKER_STR_NONE: no arithmetic on NULL */
+        return at;
+    stop = p + value.len;
     while (p < stop) {
         run = p;
         p = run_end(p, stop, keep);
