@@ -1,5 +1,6 @@
 /* How the catalog looks outside, and what its lists select, filter and sort by. */
 #include "service/catalog.h"
+#include "service/people.h"
 #include "service/plan_view.h"
 #include "service/view.h"
 #include "store/plan.h"
@@ -11,6 +12,7 @@ static json_t *campaign_view(struct db_stmt *row);
 static json_t *link_view(struct db_stmt *row);
 static json_t *api_user_view(struct db_stmt *row);
 static json_t *audit_view(struct db_stmt *row);
+static json_t *staff_view(struct db_stmt *row);
 
 static const struct list_filter no_filters[] = { { NULL, LIST_INT, NULL } };
 
@@ -289,4 +291,35 @@ audit_view(struct db_stmt *row)
                      "before", view_column_json(row, "before"),
                      "after", view_column_json(row, "after"),
                      "reason", view_column_text(row, "reason"));
+}
+
+static const struct list_filter staff_filters[] = {
+    { "role", LIST_TEXT_SET, "s.role = ?" },
+    { "status", LIST_TEXT_SET, "s.state = ?" },
+    { NULL, LIST_INT, NULL },
+};
+static const struct list_sort staff_sorts[] = {
+    { "created_at", "s.created_us", LIST_INT },
+    { NULL, NULL, LIST_INT },
+};
+const struct list_spec staff_list = {
+    .select = "SELECT s.id AS id, s.email AS email, s.name AS name, s.role AS role, s.state AS state,"
+              " s.created_us AS created_us FROM staff s",
+    .from = " FROM staff s",
+    .id = "s.id",
+    .filters = staff_filters,
+    .sorts = staff_sorts,
+    .view = staff_view,
+};
+
+static json_t *
+staff_view(struct db_stmt *row)
+{
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}",
+                     "id", view_column_id(row, "id"),
+                     "email", view_column_text(row, "email"),
+                     "name", view_column_text(row, "name"),
+                     "role", view_column_text(row, "role"),
+                     "state", view_column_text(row, "state"),
+                     "created_at", view_column_time(row, "created_us"));
 }

@@ -1,0 +1,572 @@
+#include "service/people.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include <sodium.h>
+
+#include "service/decide.h"
+#include "service/fields.h"
+#include "service/view.h"
+#include "store/once.h"
+#include "store/people.h"
+
+#define US            UINT64_C(1000000)
+#define IDLE_US       (12 * 3600 * US)
+#define LIFE_US       (7 * 86400 * US)
+#define SETUP_US      (86400 * US)
+#define SEEN_EVERY_US (60 * US) /* a session's last use is written at most once a minute */
+#define KEEP_KEYS_US  (7 * 86400 * US)
+
+/* Argon2id with 64 MiB and t = 2 takes about 0.1 s (docs/decisions): two at once keep memory bounded under a flood of log-ins. */
+#define ARGON_OPS 2
+#define ARGON_MEM (64u << 20)
+#define ARGON_AT_ONCE 2
+
+#define ATTEMPT_WINDOW_US   (15 * 60 * US)
+#define ATTEMPTS_BY_EMAIL   10
+#define ATTEMPTS_BY_ADDRESS 50
+
+/* ---- secrets ---- */
+
+static void
+new_secret(const char *prefix, char *text, uint8_t hash[PEOPLE_HASH_LEN])
+{
+    unsigned char random[32];
+    size_t        len = strlen(prefix);
+
+    randombytes_buf(random, sizeof(random));
+    memcpy(text, prefix, len);
+    sodium_bin2base64(text + len, SECRET_MAX - len, random, sizeof(random), sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    sodium_memzero(random, sizeof(random));
+    crypto_hash_sha256(hash, (const unsigned char *) text, strlen(text));
+}
+
+static bool
+hash_secret(const char *text, uint8_t hash[PEOPLE_HASH_LEN])
+{
+    if (text == NULL || strlen(text) >= SECRET_MAX)
+        return false;
+    crypto_hash_sha256(hash, (const unsigned char *) text, strlen(text));
+    return true;
+}
+
+/* ---- passwords ---- */
+
+static pthread_mutex_t argon_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t  argon_free = PTHREAD_COND_INITIALIZER;
+static int             argon_running;
+
+static void
+argon_enter(void)
+{
+    pthread_mutex_lock(&argon_lock);
+    while (argon_running == ARGON_AT_ONCE)
+        pthread_cond_wait(&argon_free, &argon_lock);
+    argon_running++;
+    pthread_mutex_unlock(&argon_lock);
+}
+
+static void
+argon_leave(void)
+{
+    pthread_mutex_lock(&argon_lock);
+    argon_running--;
+    pthread_cond_signal(&argon_free);
+    pthread_mutex_unlock(&argon_lock);
+}
+
+static bool
+password_hash(const char *password, char hash[crypto_pwhash_STRBYTES])
+{
+    int rc;
+
+    argon_enter();
+    rc = crypto_pwhash_str(hash, password, strlen(password), ARGON_OPS, ARGON_MEM);
+    argon_leave();
+    return rc == 0;
+}
+
+static bool
+password_matches(const char *hash, const char *password)
+{
+    int rc;
+
+    argon_enter();
+    rc = crypto_pwhash_str_verify(hash, password, strlen(password));
+    argon_leave();
+    return rc == 0;
+}
+
+/* What people type when asked for twelve characters; the list is short because length does most of the work. */
+static const char *const common_passwords[] = {
+    "123456789012", "1234567890123", "password1234", "passwordpassword", "qwertyuiop123", "qwertyuiop12", "administrator",
+    "adminadminadmin", "letmeinletmein", "iloveyou1234", "welcome12345", "changemechangeme", "affiliate123", "affiliateadmin", NULL,
+};
+
+static const char *
+password_complaint(const char *password, const char *email)
+{
+    size_t len = password == NULL ? 0 : strlen(password), distinct = 0;
+    bool   seen[256] = { false };
+
+    if (len < 12 || len > 200)
+        return "needs 12 to 200 bytes";
+    for (size_t i = 0; i < len; i++) {
+        distinct += !seen[(unsigned char) password[i]];
+        seen[(unsigned char) password[i]] = true;
+    }
+    if (distinct < 5)
+        return "repeats too few characters";
+    if (email != NULL && strncasecmp(password, email, strcspn(email, "@")) == 0
+        && len <= strcspn(email, "@") + 4)
+        return "is too close to the e-mail address";
+    if (email != NULL && strcasecmp(password, email) == 0)
+        return "is the e-mail address";
+    for (int i = 0; common_passwords[i] != NULL; i++) {
+        if (strcasecmp(password, common_passwords[i]) == 0)
+            return "is among the most common ones";
+    }
+    return NULL;
+}
+
+/* ---- accounts ---- */
+
+enum { EMAIL, NAME, ROLE, PASSWORD, FIELDS };
+
+static const struct field fields[FIELDS + 1] = {
+    [EMAIL] = { "email", FIELD_EMAIL, FIELD_REQUIRED, 3, 254, NULL },
+    [NAME] = { "name", FIELD_TEXT, 0, 0, 120, NULL },
+    [ROLE] = { "role", FIELD_CHOICE, FIELD_REQUIRED, 0, 0, "admin|finance|manager|agent|viewer" },
+    [PASSWORD] = { "password", FIELD_TEXT, FIELD_REQUIRED, 12, 200, NULL },
+};
+
+struct account {
+    struct value values[FIELDS];
+    char         hash[crypto_pwhash_STRBYTES];
+    const char  *invitation; /* NULL: none needed */
+};
+
+static enum service_result
+add_staff(struct db *db, struct decision *decision, struct service_error *error)
+{
+    const struct account *account = decision->ctx;
+    uint64_t              now = decision->service->now_us();
+    uint8_t               hash[PEOPLE_HASH_LEN];
+    enum db_result        rc = DB_OK;
+
+    if (account->invitation != NULL) {
+        if (!hash_secret(account->invitation, hash))
+            rc = DB_DONE;
+        else
+            rc = invitation_use(db, "setup", hash, now);
+    }
+    if (rc == DB_DONE)
+        return service_refuse(error, SERVICE_FORBIDDEN, "invitation_invalid",
+                              "This set-up link was used already, or is over.");
+    if (rc == DB_OK)
+        rc = staff_insert(db, account->values[EMAIL].text, account->values[NAME].given ? account->values[NAME].text : "",
+                          account->values[ROLE].text, account->hash, now, &decision->id);
+    if (rc == DB_CONFLICT)
+        return service_refuse(error, SERVICE_CONFLICT, "duplicate", "Somebody else has this e-mail address.");
+    return rc == DB_OK ? SERVICE_OK : service_from_db(error, rc, "staff_insert");
+}
+
+static enum service_result
+create_account(const struct service *service, const struct actor *actor, const char *invitation, const json_t *body,
+               json_t **object, struct service_error *error)
+{
+    struct account  account = { .invitation = invitation };
+    struct decision decision = {
+        .service = service,
+        .actor = actor,
+        .spec = &staff_list,
+        .object_type = "staff",
+        .action = invitation == NULL ? "staff.create" : "staff.setup",
+        .step = add_staff,
+        .ctx = &account,
+    };
+    const char         *complaint;
+    enum service_result result = fields_read(body, fields, true, account.values, error);
+
+    if (result == SERVICE_OK) {
+        complaint = password_complaint(account.values[PASSWORD].text, account.values[EMAIL].text);
+        if (complaint != NULL)
+            result = service_invalid(error, "password", complaint);
+        else if (!password_hash(account.values[PASSWORD].text, account.hash))
+            result = service_refuse(error, SERVICE_UNAVAILABLE, "no_memory", "The server is short of memory; try again.");
+    }
+    if (account.values[PASSWORD].text != NULL)
+        sodium_memzero(account.values[PASSWORD].text, strlen(account.values[PASSWORD].text));
+    if (result == SERVICE_OK)
+        result = decide(&decision, object, error);
+    fields_free(fields, account.values);
+    return result;
+}
+
+enum service_result
+staff_create(const struct service *service, const struct actor *actor, const json_t *body, json_t **object,
+             struct service_error *error)
+{
+    return create_account(service, actor, NULL, body, object, error);
+}
+
+enum service_result
+setup_accept(const struct service *service, const char *secret, const json_t *body, json_t **object,
+             struct service_error *error)
+{
+    struct actor        actor = { "setup", "admin", NULL };
+    json_t             *admin = json_copy((json_t *) body);
+    enum service_result result;
+
+    if (json_object_get(body, "role") != NULL) {
+        json_decref(admin);
+        return service_invalid(error, "role", "is no field of this resource");
+    }
+    json_object_set_new(admin, "role", json_string("admin"));
+    result = create_account(service, &actor, secret, admin, object, error);
+    json_decref(admin);
+    return result;
+}
+
+struct invitation {
+    const struct service *service;
+    bool                  needed;
+    char                 *secret;
+};
+
+static enum db_result
+invite(struct db *db, void *ctx)
+{
+    struct invitation *invitation = ctx;
+    uint64_t           now = invitation->service->now_us();
+    uint8_t            hash[PEOPLE_HASH_LEN];
+    int64_t            count;
+    enum db_result     rc = staff_count(db, &count);
+
+    if (rc != DB_OK)
+        return rc;
+    invitation->needed = count == 0;
+    if (!invitation->needed)
+        return DB_OK;
+    new_secret("setup_", invitation->secret, hash);
+    return invitation_insert(db, "setup", hash, now, now + SETUP_US);
+}
+
+enum service_result
+setup_invite(const struct service *service, bool *needed, char *secret, struct service_error *error)
+{
+    struct invitation invitation = { service, false, secret };
+    enum db_result    rc = db_write(service->pool, DB_INTERACTIVE, invite, &invitation);
+
+    *needed = invitation.needed;
+    return rc == DB_OK ? SERVICE_OK : service_from_db(error, rc, "setup_invite");
+}
+
+/* ---- tokens ---- */
+
+struct token {
+    const char *email, *name;
+    char       *text;
+};
+
+static enum service_result
+add_token(struct db *db, struct decision *decision, struct service_error *error)
+{
+    struct token    *token = decision->ctx;
+    struct staff_row staff;
+    uint8_t          hash[PEOPLE_HASH_LEN];
+    char             prefix[16];
+    enum db_result   rc = staff_by_email(db, token->email, &staff);
+
+    if (rc == DB_DONE)
+        return service_refuse(error, SERVICE_NOT_FOUND, "not_found", "There is no such member of staff.");
+    if (rc != DB_ROW)
+        return service_from_db(error, rc, "staff_by_email");
+    new_secret("aff_staff_", token->text, hash);
+    snprintf(prefix, sizeof(prefix), "%.15s", token->text);
+    decision->id = staff.id;
+    rc = token_insert(db, staff.id, token->name, prefix, hash, decision->service->now_us());
+    return rc == DB_OK ? SERVICE_OK : service_from_db(error, rc, "token_insert");
+}
+
+enum service_result
+token_create(const struct service *service, const struct actor *actor, const char *email, const char *name,
+             char *token, struct service_error *error)
+{
+    struct token    new = { email, name, token };
+    struct decision decision = {
+        .service = service,
+        .actor = actor,
+        .spec = &staff_list,
+        .object_type = "staff",
+        .action = "staff.create_token",
+        .reason = name,
+        .step = add_token,
+        .ctx = &new,
+    };
+
+    if (name == NULL || *name == '\0' || strlen(name) > 120)
+        return service_invalid(error, "name", "needs 1 to 120 bytes");
+    return decide(&decision, NULL, error);
+}
+
+/* ---- sessions ---- */
+
+struct login {
+    const struct service *service;
+    const char           *email;
+    char                  by_email[PEOPLE_TEXT_MAX + 8], by_address[PEOPLE_TEXT_MAX];
+    uint64_t              window_us;
+    bool                  limited, known;
+    struct staff_row      staff;
+    uint8_t               hash[PEOPLE_HASH_LEN];
+    const char           *csrf;
+};
+
+static enum db_result
+look_up(struct db *db, void *ctx)
+{
+    struct login  *login = ctx;
+    int64_t        by_email, by_address;
+    enum db_result rc = attempts_failed(db, login->by_email, login->window_us, &by_email);
+
+    if (rc == DB_OK)
+        rc = attempts_failed(db, login->by_address, login->window_us, &by_address);
+    if (rc != DB_OK)
+        return rc;
+    login->limited = by_email >= ATTEMPTS_BY_EMAIL || by_address >= ATTEMPTS_BY_ADDRESS;
+    rc = staff_by_email(db, login->email, &login->staff);
+    login->known = rc == DB_ROW && strcmp(login->staff.state, "active") == 0;
+    return rc == DB_ROW || rc == DB_DONE ? DB_OK : rc;
+}
+
+static enum db_result
+note_failure(struct db *db, void *ctx)
+{
+    struct login  *login = ctx;
+    enum db_result rc = attempt_note(db, login->by_email, login->window_us);
+
+    return rc == DB_OK ? attempt_note(db, login->by_address, login->window_us) : rc;
+}
+
+static enum db_result
+begin_session(struct db *db, void *ctx)
+{
+    struct login *login = ctx;
+    uint64_t      now = login->service->now_us();
+
+    return session_insert(db, login->hash, login->staff.id, login->csrf, now, now + LIFE_US);
+}
+
+static void
+fill_session(struct session *session, const struct staff_row *staff)
+{
+    session->staff_id = staff->id;
+    session->actor = (struct actor){ .once = NULL };
+    snprintf(session->actor.name, sizeof(session->actor.name), "staff:%lld", (long long) staff->id);
+    snprintf(session->actor.role, sizeof(session->actor.role), "%s", staff->role);
+}
+
+/* A hash of nothing anybody knows: an unknown user costs what a known one does. */
+static const char *
+decoy_hash(void)
+{
+    static char            hash[crypto_pwhash_STRBYTES];
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    char                   password[SECRET_MAX];
+    uint8_t                ignored[PEOPLE_HASH_LEN];
+
+    pthread_mutex_lock(&lock);
+    if (hash[0] == '\0') {
+        new_secret("", password, ignored);
+        if (!password_hash(password, hash))
+            hash[0] = '\0';
+    }
+    pthread_mutex_unlock(&lock);
+    return hash;
+}
+
+enum service_result
+session_open(const struct service *service, const char *email, const char *password, const char *address,
+             char *cookie, struct session *session, struct service_error *error)
+{
+    struct login   login = { .service = service };
+    char           normal[PEOPLE_TEXT_MAX];
+    uint8_t        ignored[PEOPLE_HASH_LEN];
+    enum db_result rc;
+
+    if (email == NULL || password == NULL || strlen(email) >= sizeof(normal) || strlen(password) > 200)
+        return service_refuse(error, SERVICE_FORBIDDEN, "login_failed", "E-mail address or password is wrong.");
+    for (size_t i = 0; i <= strlen(email); i++)
+        normal[i] = (char) (email[i] >= 'A' && email[i] <= 'Z' ? email[i] + 32 : email[i]);
+    login.email = normal;
+    login.window_us = service->now_us() / ATTEMPT_WINDOW_US * ATTEMPT_WINDOW_US;
+    snprintf(login.by_email, sizeof(login.by_email), "email:%s", normal);
+    snprintf(login.by_address, sizeof(login.by_address), "ip:%s", address);
+
+    rc = db_read(service->pool, look_up, &login);
+    if (rc != DB_OK)
+        return service_from_db(error, rc, "session_open");
+    if (login.limited)
+        return service_refuse(error, SERVICE_FORBIDDEN, "too_many_attempts",
+                              "Too many failed log-ins: try again in 15 minutes.");
+    if (!password_matches(login.known ? login.staff.password_hash : decoy_hash(), password) || !login.known) {
+        (void) db_write(service->pool, DB_INTERACTIVE, note_failure, &login);
+        return service_refuse(error, SERVICE_FORBIDDEN, "login_failed", "E-mail address or password is wrong.");
+    }
+
+    new_secret("", session->csrf, ignored);
+    new_secret("", cookie, login.hash);
+    login.csrf = session->csrf;
+    rc = db_write(service->pool, DB_INTERACTIVE, begin_session, &login);
+    if (rc != DB_OK)
+        return service_from_db(error, rc, "session_open");
+    fill_session(session, &login.staff);
+    return SERVICE_OK;
+}
+
+struct finding {
+    const struct service *service;
+    uint8_t               hash[PEOPLE_HASH_LEN];
+    bool                  found;
+    struct staff_row      staff;
+    char                  csrf[PEOPLE_TEXT_MAX];
+    uint64_t              seen_us;
+};
+
+static enum db_result
+find_session(struct db *db, void *ctx)
+{
+    struct finding *finding = ctx;
+    enum db_result  rc = session_by_hash(db, finding->hash, finding->service->now_us(), IDLE_US, &finding->staff,
+                                         finding->csrf, &finding->seen_us);
+
+    finding->found = rc == DB_ROW;
+    return rc == DB_ROW || rc == DB_DONE ? DB_OK : rc;
+}
+
+static enum db_result
+find_token(struct db *db, void *ctx)
+{
+    struct finding *finding = ctx;
+    enum db_result  rc = token_by_hash(db, finding->hash, finding->service->now_us(), &finding->staff);
+
+    finding->found = rc == DB_ROW;
+    return rc == DB_ROW || rc == DB_DONE ? DB_OK : rc;
+}
+
+static enum db_result
+write_seen(struct db *db, void *ctx)
+{
+    struct finding *finding = ctx;
+
+    return session_seen(db, finding->hash, finding->service->now_us());
+}
+
+static enum service_result
+find(const struct service *service, const char *secret, db_work work, struct finding *finding,
+     struct service_error *error)
+{
+    enum db_result rc;
+
+    finding->service = service;
+    if (!hash_secret(secret, finding->hash))
+        return service_refuse(error, SERVICE_FORBIDDEN, "unauthenticated", "Log in first.");
+    rc = db_read(service->pool, work, finding);
+    if (rc != DB_OK)
+        return service_from_db(error, rc, "session_find");
+    return finding->found ? SERVICE_OK
+                          : service_refuse(error, SERVICE_FORBIDDEN, "unauthenticated", "Log in first.");
+}
+
+enum service_result
+session_find(const struct service *service, const char *cookie, struct session *session, struct service_error *error)
+{
+    struct finding      finding = { .found = false };
+    enum service_result result = find(service, cookie, find_session, &finding, error);
+
+    if (result != SERVICE_OK)
+        return result;
+    fill_session(session, &finding.staff);
+    snprintf(session->csrf, sizeof(session->csrf), "%.63s", finding.csrf);
+    if (service->now_us() - finding.seen_us > SEEN_EVERY_US)
+        (void) db_write(service->pool, DB_INTERACTIVE, write_seen, &finding);
+    return SERVICE_OK;
+}
+
+enum service_result
+token_find(const struct service *service, const char *token, struct session *session, struct service_error *error)
+{
+    struct finding      finding = { .found = false };
+    enum service_result result = find(service, token, find_token, &finding, error);
+
+    if (result == SERVICE_OK) {
+        fill_session(session, &finding.staff);
+        session->csrf[0] = '\0';
+    }
+    return result;
+}
+
+static enum db_result
+end_session(struct db *db, void *ctx)
+{
+    return session_delete(db, ctx);
+}
+
+enum service_result
+session_close(const struct service *service, const char *cookie, struct service_error *error)
+{
+    uint8_t        hash[PEOPLE_HASH_LEN];
+    enum db_result rc = hash_secret(cookie, hash) ? db_write(service->pool, DB_INTERACTIVE, end_session, hash) : DB_OK;
+
+    return rc == DB_OK ? SERVICE_OK : service_from_db(error, rc, "session_close");
+}
+
+/* ---- reading and forgetting ---- */
+
+struct one {
+    int64_t id;
+    json_t *object;
+};
+
+static enum db_result
+load_staff(struct db *db, void *ctx)
+{
+    struct one    *one = ctx;
+    enum db_result rc = list_one(db, &staff_list, one->id, &one->object);
+
+    return rc == DB_ROW || rc == DB_DONE ? DB_OK : rc;
+}
+
+enum service_result
+staff_get(const struct service *service, int64_t id, json_t **object, struct service_error *error)
+{
+    struct one     one = { id, NULL };
+    enum db_result rc = db_read(service->pool, load_staff, &one);
+
+    if (rc != DB_OK)
+        return service_from_db(error, rc, "staff_get");
+    if (one.object == NULL)
+        return service_refuse(error, SERVICE_NOT_FOUND, "not_found", "There is no such member of staff.");
+    *object = one.object;
+    return SERVICE_OK;
+}
+
+static enum db_result
+forget(struct db *db, void *ctx)
+{
+    const struct service *service = ctx;
+    uint64_t              now = service->now_us();
+    enum db_result        rc = people_delete_old(db, now - ATTEMPT_WINDOW_US);
+
+    return rc == DB_OK ? once_forget(db, now - KEEP_KEYS_US, 1000) : rc;
+}
+
+void
+people_forget(const struct service *service)
+{
+    (void) db_write(service->pool, DB_BATCH, forget, (void *) service);
+}
