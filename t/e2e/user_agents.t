@@ -1,0 +1,53 @@
+#!/bin/bash
+# Every user agent of the npm package crawler-user-agents, and a few hundred of real browsers, as clicks: bots are
+# marked, never dropped, so there must be as many events as requests, each with the very bytes that were sent.
+# Odd bytes in a header are what breaks encoders, dictionaries and CSV.
+. "$(dirname "$0")/lib.sh"
+
+CRAWLERS=crawler-user-agents@1.60.0
+BROWSERS=top-user-agents@2.1.138
+
+# npm_package NAME@VERSION: fetched once, unpacked into build/npm/.
+npm_package() {
+    local folder=build/npm/$1
+    if [ ! -d "$folder" ]; then
+        mkdir -p "$folder.tmp"
+        (cd "$folder.tmp" && npm pack --silent "$1" >/dev/null 2>npm.log && tar -xzf ./*.tgz) ||
+            { diag "$(cat "$folder.tmp/npm.log")"; bail "npm pack $1 failed"; }
+        mv "$folder.tmp" "$folder"
+    fi
+    echo "$folder/package"
+}
+
+own_state
+crawlers=$(npm_package $CRAWLERS) && browsers=$(npm_package $BROWSERS) || exit 1
+jq -r '.[].instances[]' "$crawlers/crawler-user-agents.json" >"$TOP/agents"
+count=$(wc -l <"$TOP/agents")
+[ "$count" -ge 1000 ]
+ok $? "sample user agents of crawlers: $count"
+# The most seen browsers, and each as it was one and two versions ago.
+jq -r '.[]' "$browsers/src/index.json" | perl -ne '
+    print;
+    for my $back (1, 2) { (my $old = $_) =~ s{((?:Chrome|Firefox|Version|rv|Edg)[/:])(\d+)}{$1 . ($2 - $back)}ge; print $old }
+' >>"$TOP/agents"
+total=$(wc -l <"$TOP/agents")
+[ $((total - count)) -ge 250 ]
+ok $? "and of browsers: $((total - count))"
+
+start_demo
+build/clickload --port "$PORT" --path "/c/$(demo '.links[0].code')" --count 1 --user-agents "$TOP/agents" \
+    --connections 8 --out "$TOP/ids" >"$TOP/client.json"
+ok $? 'each of them is redirected' || diag "$(cat "$TOP/client.json")"
+is "$(wc -l <"$TOP/ids")" "$total" 'with a click id'
+
+drained() { affiliated stats --json | jq -e '[.journals[].pending] | add == 0' >/dev/null; }
+await 30 drained
+ok $? 'all arrive'
+affiliated export clicks --format csv >"$TOP/clicks.csv"
+sqlite3 :memory: ".import --csv $TOP/clicks.csv clicks" 'SELECT user_agent FROM clicks' | LC_ALL=C sort >"$TOP/stored"
+LC_ALL=C sort "$TOP/agents" >"$TOP/sent"
+is "$(wc -l <"$TOP/stored")" "$total" 'as many events as requests'
+cmp -s "$TOP/sent" "$TOP/stored"
+ok $? 'none garbled' || diag "$(diff "$TOP/sent" "$TOP/stored" | head)"
+
+done_testing
