@@ -90,6 +90,25 @@ test_extremes(void **state)
     }
 }
 
+/* A clock or a journal past its bits takes nothing from its neighbours, key id and version least of all. */
+static void
+test_fields_do_not_spill(void **state)
+{
+    struct tracker_click_id id = { .time_ms = UINT64_MAX, .journal = UINT64_MAX, .key = 3, .recorded = true };
+    struct tracker_click_id back;
+    char text[TRACKER_CLICK_ID_LEN];
+
+    for (int round = 0; round < 2; round++) {
+        tracker_click_id_encode(&keys, &id, text);
+        assert_int_equal(decode(text, sizeof(text), &back), TRACKER_CLICK_ID_OK);
+        id.time_ms &= (UINT64_C(1) << 42) - 1;
+        id.journal &= (UINT64_C(1) << 48) - 1;
+        assert_same(&id, &back);
+        id.time_ms = 0; /* again, where a spilt bit would show */
+        id.journal = UINT64_MAX;
+    }
+}
+
 /* Worked out by a separate implementation of BLAKE2b, SipHash-2-4-128 and the layout. */
 static void
 test_layout_is_pinned(void **state)
@@ -258,6 +277,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_extremes),
+        cmocka_unit_test(test_fields_do_not_spill),
         cmocka_unit_test(test_layout_is_pinned),
         cmocka_unit_test(test_every_bit_flipped_is_refused),
         cmocka_unit_test(test_every_byte_at_every_place),

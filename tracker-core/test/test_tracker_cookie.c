@@ -262,6 +262,7 @@ test_evict_ignores_strangers(void **state)
         len += (size_t) sprintf(header + len, "%s=%s;", strangers[i], ours + value);
     len += (size_t) sprintf(header + len, "aff_60=junk; aff_61=; aff_62=%s.; aff_63=x%s;", ours + value,
                             ours + value);
+    len += (size_t) sprintf(header + len, "aff_65:%s;", ours + value);
     ours[value + TRACKER_CLICK_ID_LEN] = '-';
     len += (size_t) sprintf(header + len, "aff_64=%s;", ours + value);
     assert_false(evict(header, len, 1000, &victim));
