@@ -1,0 +1,164 @@
+/*
+ * snapshot_rows.c - SQL of the rows that snapshots are made of.
+ */
+#include "store/snapshot_rows.h"
+
+enum db_result
+snapshot_version(struct db *db, uint64_t *version)
+{
+    struct db_stmt *stmt;
+    enum db_result  result = db_query(db, &stmt, "SELECT version FROM config_version WHERE id = 1", "");
+
+    if (result == DB_ROW)
+        *version = (uint64_t) db_int(stmt, "version");
+    db_end(stmt);
+    return result == DB_ROW ? DB_OK : result == DB_DONE ? DB_CORRUPT : result;
+}
+
+static struct db_stmt *
+snapshot_select(struct db *db, const char *sql, uint64_t after)
+{
+    struct db_stmt *stmt = db_prepare(db, sql);
+    db_bind_int(stmt, 1, (int64_t) after);
+    return stmt;
+}
+
+static enum db_result
+snapshot_end(struct db_stmt *stmt, enum db_result result)
+{
+    db_end(stmt);
+    return result == DB_DONE ? DB_OK : result;
+}
+
+static enum db_result
+walk_programs(struct db *db, uint64_t after, const struct snapshot_visit *visit)
+{
+    enum db_result  result;
+    struct db_stmt *stmt =
+        snapshot_select(db, "SELECT id, state, attribution, currency, cookie_days, fallback FROM programs"
+                            " WHERE version > $1 ORDER BY id", after);
+
+    while ((result = db_step(stmt)) == DB_ROW) {
+        const struct snapshot_program row = {
+            .id = db_int(stmt, "id"),
+            .cookie_days = db_int(stmt, "cookie_days"),
+            .state = db_text(stmt, "state"),
+            .attribution = db_text(stmt, "attribution"),
+            .currency = db_text(stmt, "currency"),
+            .fallback = db_text(stmt, "fallback"),
+        };
+        if ((result = visit->program(visit->ctx, &row)) != DB_OK)
+            break;
+    }
+    return snapshot_end(stmt, result);
+}
+
+static enum db_result
+walk_campaigns(struct db *db, uint64_t after, const struct snapshot_visit *visit)
+{
+    enum db_result  result;
+    struct db_stmt *stmt = snapshot_select(db, "SELECT id, program_id, state, name, fallback FROM campaigns"
+                                               " WHERE version > $1 ORDER BY id", after);
+
+    while ((result = db_step(stmt)) == DB_ROW) {
+        const struct snapshot_campaign row = {
+            .id = db_int(stmt, "id"),
+            .program_id = db_int(stmt, "program_id"),
+            .state = db_text(stmt, "state"),
+            .name = db_text(stmt, "name"),
+            .fallback = db_text(stmt, "fallback"),
+        };
+        if ((result = visit->campaign(visit->ctx, &row)) != DB_OK)
+            break;
+    }
+    return snapshot_end(stmt, result);
+}
+
+static enum db_result
+walk_affiliates(struct db *db, uint64_t after, const struct snapshot_visit *visit)
+{
+    enum db_result  result;
+    struct db_stmt *stmt =
+        snapshot_select(db, "SELECT id, status, name FROM affiliates WHERE version > $1 ORDER BY id", after);
+
+    while ((result = db_step(stmt)) == DB_ROW) {
+        const struct snapshot_affiliate row = {
+            .id = db_int(stmt, "id"),
+            .status = db_text(stmt, "status"),
+            .name = db_text(stmt, "name"),
+        };
+        if ((result = visit->affiliate(visit->ctx, &row)) != DB_OK)
+            break;
+    }
+    return snapshot_end(stmt, result);
+}
+
+static enum db_result
+walk_links(struct db *db, uint64_t after, const struct snapshot_visit *visit)
+{
+    enum db_result  result;
+    struct db_stmt *stmt = snapshot_select(db, "SELECT id, campaign_id, affiliate_id, state, code, destination,"
+                                               " append_click_id FROM links WHERE version > $1 ORDER BY id", after);
+
+    while ((result = db_step(stmt)) == DB_ROW) {
+        const struct snapshot_link row = {
+            .id = db_int(stmt, "id"),
+            .campaign_id = db_int(stmt, "campaign_id"),
+            .affiliate_id = db_int(stmt, "affiliate_id"),
+            .state = db_text(stmt, "state"),
+            .code = db_text(stmt, "code"),
+            .destination = db_text(stmt, "destination"),
+            .append_click_id = db_int(stmt, "append_click_id") != 0,
+        };
+        if ((result = visit->link(visit->ctx, &row)) != DB_OK)
+            break;
+    }
+    return snapshot_end(stmt, result);
+}
+
+/* A key is what its user makes of it: either's change is the row's change. */
+static enum db_result
+walk_api_keys(struct db *db, uint64_t after, const struct snapshot_visit *visit)
+{
+    enum db_result  result;
+    struct db_stmt *stmt =
+        snapshot_select(db, "SELECT k.id AS id, k.hash AS hash, k.state AS key_state, u.id AS api_user_id,"
+                            " u.program_id AS program_id, u.affiliate_id AS affiliate_id, u.role AS role,"
+                            " u.scopes AS scopes, u.state AS user_state, u.expires_us AS expires_us"
+                            " FROM api_keys k JOIN api_users u ON u.id = k.api_user_id"
+                            " WHERE k.version > $1 OR u.version > $1 ORDER BY k.id", after);
+
+    while ((result = db_step(stmt)) == DB_ROW) {
+        struct snapshot_api_key row = {
+            .id = db_int(stmt, "id"),
+            .api_user_id = db_int(stmt, "api_user_id"),
+            .program_id = db_int(stmt, "program_id"),
+            .affiliate_id = db_int(stmt, "affiliate_id"),
+            .expires_us = db_int(stmt, "expires_us"),
+            .key_state = db_text(stmt, "key_state"),
+            .user_state = db_text(stmt, "user_state"),
+            .role = db_text(stmt, "role"),
+            .scopes = db_text(stmt, "scopes"),
+        };
+        row.hash = db_bytes(stmt, "hash", &row.hash_len);
+        if ((result = visit->api_key(visit->ctx, &row)) != DB_OK)
+            break;
+    }
+    return snapshot_end(stmt, result);
+}
+
+enum db_result
+snapshot_walk(struct db *db, uint64_t after, const struct snapshot_visit *visit)
+{
+    enum db_result result = walk_programs(db, after, visit);
+
+    if (result == DB_OK)
+        result = walk_campaigns(db, after, visit);
+    if (result == DB_OK)
+        result = walk_affiliates(db, after, visit);
+    if (result == DB_OK)
+        result = walk_links(db, after, visit);
+    if (result == DB_OK)
+        result = walk_api_keys(db, after, visit);
+    return result;
+}

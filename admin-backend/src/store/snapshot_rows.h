@@ -1,0 +1,48 @@
+/*
+ * snapshot_rows.h - what goes down to the edges, as it stands in the database.
+ *
+ * Every walk gives the rows whose version is above `after` (0: all).  Strings are
+ * borrowed for the visit.  A visit that is not DB_OK ends the walk and is its result.
+ */
+#ifndef AFFILIATED_STORE_SNAPSHOT_ROWS_H
+#define AFFILIATED_STORE_SNAPSHOT_ROWS_H
+
+#include "db/db.h"
+
+struct snapshot_program {
+    int64_t     id, cookie_days;
+    const char *state, *attribution, *currency, *fallback;
+};
+struct snapshot_campaign {
+    int64_t     id, program_id;
+    const char *state, *name, *fallback;
+};
+struct snapshot_affiliate {
+    int64_t     id;
+    const char *status, *name;
+};
+struct snapshot_link {
+    int64_t     id, campaign_id, affiliate_id;
+    const char *state, *code, *destination;
+    bool        append_click_id;
+};
+struct snapshot_api_key {
+    int64_t     id, api_user_id, program_id, affiliate_id, expires_us; /* 0: none, never */
+    const char *key_state, *user_state, *role, *scopes;
+    const void *hash;
+    size_t      hash_len;
+};
+
+struct snapshot_visit {
+    enum db_result (*program)(void *ctx, const struct snapshot_program *row);
+    enum db_result (*campaign)(void *ctx, const struct snapshot_campaign *row);
+    enum db_result (*affiliate)(void *ctx, const struct snapshot_affiliate *row);
+    enum db_result (*link)(void *ctx, const struct snapshot_link *row);
+    enum db_result (*api_key)(void *ctx, const struct snapshot_api_key *row);
+    void *ctx;
+};
+
+enum db_result snapshot_version(struct db *db, uint64_t *version);
+enum db_result snapshot_walk(struct db *db, uint64_t after, const struct snapshot_visit *visit);
+
+#endif
