@@ -10,6 +10,7 @@
  * Inputs start from two files made at start-up, a base and a delta.
  */
 #include <stdlib.h>
+#include <strings.h>
 
 #include "../src/tracker_snapshot_internal.h"
 
@@ -36,15 +37,21 @@ sign(uint8_t *bytes, size_t len)
     tracker_snapshot_mac(&keys, 1, bytes, len - SNAPSHOT_MAC_LEN, bytes + len - SNAPSHOT_MAC_LEN);
 }
 
-/* Every accepted template can be expanded. */
+/* Every accepted template expands to a clean http(s) URL. */
 static void
 expand(struct tracker_str compiled)
 {
     static char              out[TRACKER_URL_MAX];
     const struct tracker_str values[TRACKER_MACRO_COUNT] = { [TRACKER_MACRO_CLICK_ID] = TRACKER_STR("id") };
 
-    if (compiled.len > 0)
-        tracker_template_expand((const uint8_t *) compiled.data, compiled.len, values, out, sizeof(out));
+    if (compiled.len == 0)
+        return;
+    int len = tracker_template_expand((const uint8_t *) compiled.data, compiled.len, values, out, sizeof(out));
+    if (len < 8 || strncasecmp(out, "http", 4) != 0)
+        abort();
+    for (int i = 0; i < len; i++)
+        if (out[i] < 0x21 || out[i] > 0x7e)
+            abort();
 }
 
 static bool
