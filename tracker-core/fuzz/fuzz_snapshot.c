@@ -46,7 +46,8 @@ expand(struct tracker_str compiled)
 
     if (compiled.len == 0)
         return;
-    int len = tracker_template_expand((const uint8_t *) compiled.data, compiled.len, values, out, sizeof(out));
+    int len = tracker_template_expand((const uint8_t *) compiled.data, compiled.len, values, out,
+                                      sizeof(out));
     if (len < 8 || strncasecmp(out, "http", 4) != 0)
         abort();
     for (int i = 0; i < len; i++)
