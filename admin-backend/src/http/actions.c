@@ -1,0 +1,197 @@
+/* Steps that are no plain creation or edit: payouts, keys, settings, the dashboard. */
+#include <string.h>
+
+#include "http/http.h"
+#include "service/catalog.h"
+#include "service/money.h"
+#include "service/view.h"
+
+#define US_PER_DAY INT64_C(86400000000)
+
+static const char *const no_names[] = { NULL };
+
+static void
+not_found(struct http_answer *answer, const char *what)
+{
+    answer_error(answer, 404, "not_found", "There is no such %s.", what);
+}
+
+/* ---- payouts ---- */
+
+void
+payout_create_one(struct http_request *request, struct http_answer *answer)
+{
+    static const char *const names[] = { "affiliate_id", "currency", NULL };
+    struct service_error     error = { .fields = NULL };
+    const char              *affiliate, *currency;
+    json_t                  *payout = NULL;
+    int64_t                  id;
+    enum service_result      result;
+
+    if (!body_only(request, answer, names) || !body_text(request, answer, "affiliate_id", true, &affiliate)
+        || !body_text(request, answer, "currency", false, &currency))
+        return;
+    if (!view_parse_id(affiliate, &id))
+        result = service_invalid(&error, "affiliate_id", "is no id");
+    else
+        result = payout_create(request->service, &request->session.actor, id, currency, &payout, &error);
+    answer_object(answer, 201, result, payout, &error);
+}
+
+void
+payout_submit_one(struct http_request *request, struct http_answer *answer)
+{
+    struct service_error error = { .fields = NULL };
+    json_t              *payout = NULL;
+    enum service_result  result;
+
+    if (!body_only(request, answer, no_names))
+        return;
+    if (request_id(request, 0) == 0) {
+        not_found(answer, "payout");
+        return;
+    }
+    result = payout_submit(request->service, &request->session.actor, request_id(request, 0), &payout, &error);
+    answer_object(answer, 200, result, payout, &error);
+}
+
+void
+payout_pay_one(struct http_request *request, struct http_answer *answer)
+{
+    static const char *const names[] = { "reference", "paid_at", "notes", NULL };
+    struct service_error     error = { .fields = NULL };
+    const char              *reference, *paid_at, *notes;
+    json_t                  *payout = NULL;
+    enum service_result      result;
+
+    if (!body_only(request, answer, names) || !body_text(request, answer, "reference", true, &reference)
+        || !body_text(request, answer, "paid_at", false, &paid_at) || !body_text(request, answer, "notes", false, &notes))
+        return;
+    if (request_id(request, 0) == 0) {
+        not_found(answer, "payout");
+        return;
+    }
+    result = payout_pay(request->service, &request->session.actor, request_id(request, 0), reference, paid_at, notes,
+                        &payout, &error);
+    answer_object(answer, 200, result, payout, &error);
+}
+
+void
+payout_cancel_one(struct http_request *request, struct http_answer *answer)
+{
+    static const char *const names[] = { "reason", NULL };
+    struct service_error     error = { .fields = NULL };
+    const char              *reason;
+    json_t                  *payout = NULL;
+    enum service_result      result;
+
+    if (!body_only(request, answer, names) || !body_text(request, answer, "reason", true, &reason))
+        return;
+    if (request_id(request, 0) == 0) {
+        not_found(answer, "payout");
+        return;
+    }
+    result = payout_cancel(request->service, &request->session.actor, request_id(request, 0), reason, &payout, &error);
+    answer_object(answer, 200, result, payout, &error);
+}
+
+/* ---- links and keys ---- */
+
+/* A link is archived, never deleted: its clicks and their conversions keep leading somewhere. */
+void
+link_archive(struct http_request *request, struct http_answer *answer)
+{
+    struct service_error error = { .fields = NULL };
+    json_t              *patch = json_pack("{s:s}", "state", "archived"), *link = NULL;
+    enum service_result  result;
+
+    if (request_id(request, 0) == 0)
+        result = service_refuse(&error, SERVICE_NOT_FOUND, "not_found", "There is no such link.");
+    else
+        result = link_edit(request->service, &request->session.actor, request_id(request, 0), request_version(request),
+                           patch, &link, &error);
+    json_decref(patch);
+    answer_object(answer, 200, result, link, &error);
+}
+
+void
+api_user_key_add(struct http_request *request, struct http_answer *answer)
+{
+    struct service_error error = { .fields = NULL };
+    json_t              *user = NULL;
+    enum service_result  result;
+
+    if (!body_only(request, answer, no_names))
+        return;
+    if (request_id(request, 0) == 0) {
+        not_found(answer, "API user");
+        return;
+    }
+    result = api_key_add(request->service, &request->session.actor, request_id(request, 0), &user, &error);
+    answer_object(answer, 201, result, user, &error);
+}
+
+void
+api_user_key_revoke(struct http_request *request, struct http_answer *answer)
+{
+    struct service_error error = { .fields = NULL };
+    json_t              *user = NULL;
+    enum service_result  result;
+
+    if (request_id(request, 0) == 0 || request_id(request, 1) == 0) {
+        not_found(answer, "key");
+        return;
+    }
+    result = api_key_revoke(request->service, &request->session.actor, request_id(request, 0), request_id(request, 1),
+                            &user, &error);
+    answer_object(answer, 200, result, user, &error);
+}
+
+/* ---- settings and dashboard ---- */
+
+void
+settings_show(struct http_request *request, struct http_answer *answer)
+{
+    struct service_error error = { .fields = NULL };
+    json_t              *settings = NULL;
+    enum service_result  result = settings_get(request->service, &settings, &error);
+
+    answer_object(answer, 200, result, settings, &error);
+}
+
+void
+settings_change(struct http_request *request, struct http_answer *answer)
+{
+    struct service_error error = { .fields = NULL };
+    json_t              *settings = NULL;
+    enum service_result  result = settings_edit(request->service, &request->session.actor, request_version(request),
+                                                request->body, &settings, &error);
+
+    answer_object(answer, 200, result, settings, &error);
+}
+
+/* from and to default to the last 30 days, today included. */
+void
+dashboard_show(struct http_request *request, struct http_answer *answer)
+{
+    struct service_error error = { .fields = NULL };
+    int64_t              now = (int64_t) request->service->now_us();
+    int64_t              to = now / US_PER_DAY * US_PER_DAY + US_PER_DAY, from = to - 30 * US_PER_DAY;
+    json_t              *dashboard = NULL;
+    enum service_result  result = SERVICE_OK;
+
+    for (int i = 0; i < request->query_count; i++) {
+        const char *name = request->query[i].name;
+        int64_t    *bound = strcmp(name, "from") == 0 ? &from : strcmp(name, "to") == 0 ? &to : NULL;
+
+        if (bound == NULL)
+            result = service_invalid(&error, name, "is no parameter here");
+        else if (!view_parse_time_us(request->query[i].value, bound))
+            result = service_invalid(&error, name, "is no RFC 3339 time");
+    }
+    if (result == SERVICE_OK && (from >= to || to - from > 400 * US_PER_DAY))
+        result = service_invalid(&error, "to", "is not after from, or more than 400 days after it");
+    if (result == SERVICE_OK)
+        result = dashboard_get(request->service, from, to, &dashboard, &error);
+    answer_object(answer, 200, result, dashboard, &error);
+}

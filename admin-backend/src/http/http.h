@@ -1,0 +1,154 @@
+/*
+ * http.h - one request, one answer, one table of routes; private to src/http.
+ */
+#ifndef AFFILIATED_HTTP_HTTP_H
+#define AFFILIATED_HTTP_HTTP_H
+
+#include <microhttpd.h>
+
+#include "service/people.h"
+
+#define HTTP_BODY_MAX   (1u << 20)
+#define HTTP_PARAMS_MAX 3
+#define HTTP_QUERY_MAX  24
+
+/* Who may call a route.  Roles of staff are bits; the table in routes.c is the single source. */
+enum http_access {
+    ACCESS_ADMIN = 1u << 0,
+    ACCESS_FINANCE = 1u << 1,
+    ACCESS_MANAGER = 1u << 2,
+    ACCESS_AGENT = 1u << 3,
+    ACCESS_VIEWER = 1u << 4,
+    ACCESS_PUBLIC = 1u << 15 /* nobody need be logged in */
+};
+#define ACCESS_STAFF (ACCESS_ADMIN | ACCESS_FINANCE | ACCESS_MANAGER | ACCESS_AGENT | ACCESS_VIEWER)
+#define ACCESS_WRITE (ACCESS_ADMIN | ACCESS_MANAGER)
+#define ACCESS_MONEY (ACCESS_ADMIN | ACCESS_FINANCE)
+
+struct resource;
+
+struct http_request {
+    const struct service   *service;
+    const struct http_route *route;
+    struct MHD_Connection  *connection;
+    const char             *method, *path;
+    char                    params[HTTP_PARAMS_MAX][72]; /* what {..} of the pattern matched */
+    struct session          session;                     /* of the caller, unless the route is public */
+    bool                    by_cookie;
+    struct once             once;                        /* of the Idempotency-Key */
+    char                    once_key[256];
+    json_t                 *body;                        /* parsed; NULL when there is none */
+    char                   *raw;
+    size_t                  raw_len;
+    int                     query_count;
+    struct { const char *name, *value; } query[HTTP_QUERY_MAX];
+    bool                    query_overflow;
+    bool                  (*ready)(void *ctx);
+    void                   *ready_ctx;
+};
+
+struct http_answer {
+    int         status;
+    json_t     *json;         /* owned; sent as the body when set */
+    const char *text;         /* else this static or request-long text, of content_type */
+    char       *owned_text;   /* freed after sending */
+    const char *content_type;
+    int64_t     etag;         /* 0: none */
+    char        set_cookie[256];
+    char        allow[64];
+    char        location[128];
+    unsigned    retry_after_s;
+};
+
+typedef void (*http_handler)(struct http_request *request, struct http_answer *answer);
+
+struct http_route {
+    const char  *method;
+    const char  *pattern;    /* "/api/admin/v1/affiliates/{id}" */
+    unsigned     access;     /* enum http_access */
+    http_handler handler;
+    const struct resource *resource;
+};
+
+extern const struct http_route http_route_table[]; /* ends with method NULL */
+
+/* ---- answers (answer.c) ---- */
+
+void answer_json(struct http_answer *answer, int status, json_t *json); /* steals json */
+void answer_error(struct http_answer *answer, int status, const char *code, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+/* What a service said, as an answer; clears *error. */
+void answer_service(struct http_answer *answer, enum service_result result, struct service_error *error);
+/* One object with its ETag, or the service's refusal. Steals object. */
+void answer_object(struct http_answer *answer, int status, enum service_result result, json_t *object,
+                   struct service_error *error);
+
+/* ---- requests (request.c) ---- */
+
+/* The route of method and path with its params, or NULL with *status 404 or 405 (and answer->allow). */
+const struct http_route *route_find(const char *method, const char *path, struct http_request *request, int *status,
+                                    char allow[64]);
+/* Session or bearer token, role, CSRF; false: *answer says why. */
+bool request_authorize(struct http_request *request, struct http_answer *answer);
+/* Query and Idempotency-Key; false: *answer says why. */
+bool request_read(struct http_request *request, struct http_answer *answer);
+/* The body as JSON, for all routes but the set-up form. */
+bool request_parse(struct http_request *request, struct http_answer *answer);
+const char *request_header(const struct http_request *request, const char *name);
+const char *request_query(const struct http_request *request, const char *name); /* NULL: not given */
+/* The number in params[i]; 0: none that could exist. */
+int64_t request_id(const struct http_request *request, int param);
+/* If-Match as a version: 0 when not sent or "*"; -1 when it is no version of ours (never matches). */
+int64_t request_version(const struct http_request *request);
+/* The session's cookie name: the __Host- one where the site is https. */
+const char *session_cookie_name(const struct service *service);
+/* A cookie of the request into out (cap bytes); false: not there or too long. */
+bool request_cookie(const struct http_request *request, const char *name, char *out, size_t cap);
+
+/* ---- resources (resource.c): what every list and object has in common ---- */
+
+struct resource {
+    const char             *name;   /* for messages: "affiliate" */
+    const struct list_spec *list;
+    enum service_result (*create)(const struct service *, const struct actor *, const json_t *, json_t **,
+                                  struct service_error *);
+    enum service_result (*edit)(const struct service *, const struct actor *, int64_t, int64_t, const json_t *,
+                                json_t **, struct service_error *);
+    enum service_result (*act)(const struct service *, const struct actor *, int64_t, const char *, const char *,
+                               json_t **, struct service_error *);
+};
+
+void resource_list(struct http_request *request, struct http_answer *answer);
+void resource_get(struct http_request *request, struct http_answer *answer);
+void resource_create(struct http_request *request, struct http_answer *answer);
+void resource_edit(struct http_request *request, struct http_answer *answer);
+void resource_bulk(struct http_request *request, struct http_answer *answer);
+/* Members of the body, else an answer is made: text (NULL when absent and not required). False: answered. */
+bool body_text(const struct http_request *request, struct http_answer *answer, const char *name, bool required,
+               const char **text);
+/* Every member of the body is one of names (NULL-terminated); an absent body counts as {}. False: answered. */
+bool body_only(const struct http_request *request, struct http_answer *answer, const char *const names[]);
+
+/* ---- the rest (actions.c, session.c, pages.c) ---- */
+
+void link_archive(struct http_request *request, struct http_answer *answer);
+void api_user_key_add(struct http_request *request, struct http_answer *answer);
+void api_user_key_revoke(struct http_request *request, struct http_answer *answer);
+void payout_create_one(struct http_request *request, struct http_answer *answer);
+void payout_submit_one(struct http_request *request, struct http_answer *answer);
+void payout_pay_one(struct http_request *request, struct http_answer *answer);
+void payout_cancel_one(struct http_request *request, struct http_answer *answer);
+void settings_show(struct http_request *request, struct http_answer *answer);
+void settings_change(struct http_request *request, struct http_answer *answer);
+void dashboard_show(struct http_request *request, struct http_answer *answer);
+void session_login(struct http_request *request, struct http_answer *answer);
+void session_show(struct http_request *request, struct http_answer *answer);
+void session_logout(struct http_request *request, struct http_answer *answer);
+void setup_page(struct http_request *request, struct http_answer *answer);
+void setup_submit(struct http_request *request, struct http_answer *answer);
+void welcome_page(struct http_request *request, struct http_answer *answer);
+void health(struct http_request *request, struct http_answer *answer);
+void readiness(struct http_request *request, struct http_answer *answer);
+void openapi_document(struct http_request *request, struct http_answer *answer);
+
+#endif

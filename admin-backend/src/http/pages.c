@@ -1,0 +1,153 @@
+/* The few pages that the daemon has of its own, and what operators ask it. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "http/http.h"
+#include "tracker_url.h"
+
+static const char openapi_text[] =
+#include "openapi.h"
+    ;
+
+#define STYLE                                                                                                        \
+    "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">"          \
+    "<meta name=robots content=noindex><style>body{font:16px/1.5 system-ui;max-width:40em;margin:10vh auto;padding:0 1em;"          \
+    "color-scheme:light dark}input,button{font:inherit;padding:.5em;width:100%;box-sizing:border-box;margin:.2em 0 1em}"          \
+    "code{word-break:break-all}</style>"
+
+static void
+answer_page(struct http_answer *answer, int status, const char *html)
+{
+    answer->status = status;
+    answer->text = html;
+    answer->content_type = "text/html; charset=utf-8";
+}
+
+void
+welcome_page(struct http_request *request, struct http_answer *answer)
+{
+    (void) request;
+    answer_page(answer, 200,
+                STYLE "<title>Affiliate platform</title><h1>Affiliate platform</h1>"
+                      "<p>It runs. What is where:</p><ul>"
+                      "<li><code>/c/&lt;code&gt;</code> clicks</li>"
+                      "<li><code>/postback</code>, <code>POST /api/v1/conversions</code> conversions</li>"
+                      "<li><code>/api/admin/v1/</code> the staff's API: "
+                      "<a href=\"/api/openapi.yaml\">its description</a></li>"
+                      "<li><a href=\"/affiliate/status\">/affiliate/status</a> the edge, "
+                      "<a href=\"/readyz\">/readyz</a> the daemon</li></ul>");
+}
+
+void
+health(struct http_request *request, struct http_answer *answer)
+{
+    (void) request;
+    answer_json(answer, 200, json_pack("{s:s}", "status", "ok"));
+}
+
+static enum db_result
+ping(struct db *db, void *ctx)
+{
+    (void) ctx;
+    return db_prepare(db, "SELECT id FROM config_version") == NULL ? DB_FAILED : DB_OK;
+}
+
+void
+readiness(struct http_request *request, struct http_answer *answer)
+{
+    bool database = db_read(request->service->pool, ping, NULL) == DB_OK;
+    bool wire = request->ready == NULL || request->ready(request->ready_ctx);
+
+    answer_json(answer, database && wire ? 200 : 503,
+                json_pack("{s:s, s:b, s:b}", "status", database && wire ? "ready" : "not_ready", "database", database,
+                          "redis", wire));
+}
+
+void
+openapi_document(struct http_request *request, struct http_answer *answer)
+{
+    (void) request;
+    answer->status = 200;
+    answer->text = openapi_text;
+    answer->content_type = "application/yaml";
+}
+
+/* ---- the first start ---- */
+
+void
+setup_page(struct http_request *request, struct http_answer *answer)
+{
+    (void) request;
+    /* The form posts to its own address: the secret stands in no page. */
+    answer_page(answer, 200,
+                STYLE "<title>Set up</title><h1>The first administrator</h1>"
+                      "<form method=post><label>E-mail address<input name=email type=email required autocomplete=username></label>"
+                      "<label>Password, at least 12 characters"
+                      "<input name=password type=password minlength=12 required autocomplete=new-password></label>"
+                      "<button>Create</button></form>");
+}
+
+/* {"email","password"} of an urlencoded form. */
+static json_t *
+form_body(const struct http_request *request)
+{
+    struct tracker_str rest = { request->raw, request->raw_len }, name, value;
+    char               text[512];
+    json_t            *body = json_object();
+
+    while (tracker_query_next(&rest, &name, &value)) {
+        size_t len = tracker_url_decode(value, text, sizeof(text));
+
+        if (tracker_str_eq(name, TRACKER_STR("email")))
+            json_object_set_new(body, "email", json_stringn(text, len));
+        else if (tracker_str_eq(name, TRACKER_STR("password")))
+            json_object_set_new(body, "password", json_stringn(text, len));
+    }
+    return body;
+}
+
+/* What went wrong, for a person: our own sentences, no input echoed. */
+static void
+answer_form(struct http_answer *answer, enum service_result result, struct service_error *error)
+{
+    const char *field = json_object_iter_key(json_object_iter(error->fields));
+    const char *complaint = json_string_value(json_object_get(error->fields, field == NULL ? "" : field));
+    char       *page;
+
+    if (result == SERVICE_OK) {
+        answer_page(answer, 201, STYLE "<title>Done</title><h1>Done</h1><p>Log in by <code>POST /api/admin/v1/session</code>.</p>");
+        return;
+    }
+    if (field != NULL && strcmp(field, "email") != 0 && strcmp(field, "password") != 0)
+        field = "The form";
+    if (asprintf(&page, "%s<title>Set up</title><h1>That did not work</h1><p>%s %s</p><p><a href=\"\">Try again</a></p>",
+                 STYLE, field == NULL ? error->message : field, complaint == NULL ? "" : complaint) < 0)
+        page = NULL;
+    answer->owned_text = page;
+    answer_page(answer, result == SERVICE_FORBIDDEN ? 403 : result == SERVICE_INVALID ? 422 : 503, page);
+}
+
+void
+setup_submit(struct http_request *request, struct http_answer *answer)
+{
+    struct service_error error = { .fields = NULL };
+    const char          *type = request_header(request, "Content-Type");
+    bool                 form = type != NULL && strncasecmp(type, "application/x-www-form-urlencoded", 33) == 0;
+    json_t              *body, *object = NULL;
+    enum service_result  result;
+
+    if (!form && !request_parse(request, answer))
+        return;
+    body = form ? form_body(request) : json_incref(request->body);
+    result = setup_accept(request->service, request->params[0], body, &object, &error);
+    json_decref(body);
+    if (!form) {
+        answer_object(answer, 201, result, object, &error);
+        return;
+    }
+    json_decref(object);
+    answer_form(answer, result, &error);
+    service_error_clear(&error);
+}

@@ -1,0 +1,259 @@
+/* What every list and object has in common: five handlers for all resources. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "http/http.h"
+#include "service/view.h"
+
+#define BULK_MAX 500
+
+struct reading {
+    const struct list_spec  *spec;
+    const struct list_query *query;
+    int64_t                  id;
+    json_t                  *json;
+    struct service_error    *error;
+    enum service_result      result;
+};
+
+static enum db_result
+read_list(struct db *db, void *ctx)
+{
+    struct reading *reading = ctx;
+
+    reading->result = list_run(db, reading->spec, reading->query, &reading->json, reading->error);
+    return reading->result == SERVICE_OK ? DB_OK : DB_ABORT;
+}
+
+/* page_size, cursor and sort are the frame's; every other parameter must be a filter of this list. */
+static bool
+fill_query(const struct http_request *request, struct list_query *query, struct service_error *error)
+{
+    for (int i = 0; i < request->query_count; i++) {
+        const char *name = request->query[i].name, *value = request->query[i].value;
+        int64_t     number;
+
+        if (strcmp(name, "page_size") == 0) {
+            if (!view_parse_id(value, &number) || number > LIST_PAGE_MAX) {
+                service_invalid(error, "page_size", "is none of 1 to 500");
+                return false;
+            }
+            query->page_size = (int) number;
+        } else if (strcmp(name, "cursor") == 0) {
+            query->cursor = value;
+        } else if (strcmp(name, "sort") == 0) {
+            query->sort = value;
+        } else if (query->count == LIST_FILTERS_MAX) {
+            service_invalid(error, name, "is one parameter too many");
+            return false;
+        } else {
+            query->filters[query->count].name = name;
+            query->filters[query->count++].value = value;
+        }
+    }
+    return true;
+}
+
+void
+resource_list(struct http_request *request, struct http_answer *answer)
+{
+    struct service_error error = { .fields = NULL };
+    struct list_query    query = { .page_size = 0 };
+    struct reading       reading = { .spec = request->route->resource->list, .query = &query, .error = &error };
+    enum db_result       rc;
+
+    if (!fill_query(request, &query, &error)) {
+        answer_service(answer, SERVICE_INVALID, &error);
+        return;
+    }
+    rc = db_read(request->service->pool, read_list, &reading);
+    if (rc != DB_OK && rc != DB_ABORT)
+        reading.result = service_from_db(&error, rc, "list");
+    if (reading.result == SERVICE_OK)
+        answer_json(answer, 200, reading.json);
+    else
+        answer_service(answer, reading.result, &error);
+}
+
+static enum db_result
+read_one(struct db *db, void *ctx)
+{
+    struct reading *reading = ctx;
+    enum db_result  rc = list_one(db, reading->spec, reading->id, &reading->json);
+
+    return rc == DB_ROW || rc == DB_DONE ? DB_OK : rc;
+}
+
+static bool
+no_query(const struct http_request *request, struct http_answer *answer)
+{
+    struct service_error error = { .fields = NULL };
+
+    if (request->query_count == 0)
+        return true;
+    service_invalid(&error, request->query[0].name, "is no parameter here");
+    answer_service(answer, SERVICE_INVALID, &error);
+    return false;
+}
+
+void
+resource_get(struct http_request *request, struct http_answer *answer)
+{
+    const struct resource *resource = request->route->resource;
+    struct service_error   error = { .fields = NULL };
+    struct reading         reading = { .spec = resource->list, .id = request_id(request, 0) };
+    enum service_result    result;
+    enum db_result         rc;
+
+    if (!no_query(request, answer))
+        return;
+    rc = db_read(request->service->pool, read_one, &reading);
+    if (rc != DB_OK)
+        result = service_from_db(&error, rc, "get");
+    else if (reading.json == NULL)
+        result = service_refuse(&error, SERVICE_NOT_FOUND, "not_found", "There is no such %s.", resource->name);
+    else
+        result = SERVICE_OK;
+    answer_object(answer, 200, result, reading.json, &error);
+}
+
+void
+resource_create(struct http_request *request, struct http_answer *answer)
+{
+    struct service_error error = { .fields = NULL };
+    json_t              *object = NULL;
+    enum service_result  result;
+
+    if (!no_query(request, answer))
+        return;
+    result = request->route->resource->create(request->service, &request->session.actor, request->body, &object, &error);
+    answer_object(answer, 201, result, object, &error);
+    if (result == SERVICE_OK)
+        snprintf(answer->location, sizeof(answer->location), "%.90s/%s", request->path,
+                 json_string_value(json_object_get(object, "id")));
+}
+
+void
+resource_edit(struct http_request *request, struct http_answer *answer)
+{
+    const struct resource *resource = request->route->resource;
+    struct service_error   error = { .fields = NULL };
+    json_t                *object = NULL;
+    int64_t                id = request_id(request, 0);
+    enum service_result    result;
+
+    if (!no_query(request, answer))
+        return;
+    if (id == 0)
+        result = service_refuse(&error, SERVICE_NOT_FOUND, "not_found", "There is no such %s.", resource->name);
+    else
+        result = resource->edit(request->service, &request->session.actor, id, request_version(request), request->body,
+                                &object, &error);
+    answer_object(answer, 200, result, object, &error);
+}
+
+/* ---- bulk: one decision an id, each with its own verdict ---- */
+
+/* The key of one id under the request's Idempotency-Key, so that a retry of the whole repeats none of it. */
+static void
+sub_key(struct http_request *request, const char *id)
+{
+    if (request->session.actor.once != NULL)
+        snprintf(request->once_key, sizeof(request->once_key), "%.200s:%.20s", request_header(request, "Idempotency-Key"), id);
+}
+
+static json_t *
+act_on(struct http_request *request, const char *text, const char *action, const char *reason)
+{
+    struct service_error error = { .fields = NULL };
+    enum service_result  result;
+    json_t              *verdict;
+    int64_t              id;
+
+    if (!view_parse_id(text, &id))
+        result = service_refuse(&error, SERVICE_NOT_FOUND, "not_found", "This is no id.");
+    else {
+        sub_key(request, text);
+        result = request->route->resource->act(request->service, &request->session.actor, id, action, reason, NULL, &error);
+    }
+    verdict = json_pack("{s:s, s:b}", "id", text, "ok", result == SERVICE_OK);
+    if (result != SERVICE_OK)
+        json_object_set_new(verdict, "error", json_pack("{s:s, s:s}", "code", error.code, "message",
+                                                        error.fields == NULL ? error.message : json_string_value(json_object_iter_value(json_object_iter(error.fields)))));
+    service_error_clear(&error);
+    return verdict;
+}
+
+void
+resource_bulk(struct http_request *request, struct http_answer *answer)
+{
+    static const char *const names[] = { "ids", "action", "reason", NULL };
+    struct service_error     error = { .fields = NULL };
+    const char              *action, *reason;
+    json_t                  *ids, *id, *verdicts;
+    size_t                   i;
+
+    if (!no_query(request, answer) || !body_only(request, answer, names)
+        || !body_text(request, answer, "action", true, &action) || !body_text(request, answer, "reason", false, &reason))
+        return;
+    ids = json_object_get(request->body, "ids");
+    if (!json_is_array(ids) || json_array_size(ids) == 0 || json_array_size(ids) > BULK_MAX) {
+        service_invalid(&error, "ids", "is no list of 1 to 500 ids");
+        answer_service(answer, SERVICE_INVALID, &error);
+        return;
+    }
+    verdicts = json_array();
+    json_array_foreach(ids, i, id) {
+        json_array_append_new(verdicts, act_on(request, json_is_string(id) ? json_string_value(id) : "", action, reason));
+    }
+    answer_json(answer, 200, json_pack("{s:o}", "data", verdicts));
+}
+
+/* ---- members of small bodies ---- */
+
+bool
+body_only(const struct http_request *request, struct http_answer *answer, const char *const names[])
+{
+    struct service_error error = { .fields = NULL };
+    const char          *name;
+    json_t              *value;
+    bool                 sound = true;
+
+    if (request->body == NULL)
+        return true;
+    if (!json_is_object(request->body)) {
+        service_invalid(&error, "body", "is no JSON object");
+        sound = false;
+    }
+    json_object_foreach(request->body, name, value) {
+        int i = 0;
+
+        while (names[i] != NULL && strcmp(names[i], name) != 0)
+            i++;
+        if (names[i] == NULL) {
+            service_invalid(&error, name, "is no field of this request");
+            sound = false;
+        }
+    }
+    if (!sound)
+        answer_service(answer, SERVICE_INVALID, &error);
+    return sound;
+}
+
+bool
+body_text(const struct http_request *request, struct http_answer *answer, const char *name, bool required,
+          const char **text)
+{
+    struct service_error error = { .fields = NULL };
+    json_t              *value = json_object_get(request->body, name);
+
+    *text = json_string_value(value);
+    if (*text != NULL && strlen(*text) == json_string_length(value) && json_string_length(value) <= 4000)
+        return true;
+    if ((value == NULL || json_is_null(value)) && !required)
+        return true;
+    service_invalid(&error, name, value == NULL ? "is required" : "is no text of at most 4000 bytes");
+    answer_service(answer, SERVICE_INVALID, &error);
+    return false;
+}

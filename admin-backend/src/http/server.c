@@ -1,0 +1,274 @@
+/* The socket, the threads, and the way of one request through them. */
+#include "http/server.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "app/log.h"
+#include "http/http.h"
+
+#define THREADS_DEFAULT   4
+#define CONNECTIONS_MAX   512
+#define IDLE_TIMEOUT_S    30
+#define MEMORY_PER_CONN   (64u << 10) /* headers and query live here: longer ones are refused by the library */
+#define BODY_FIRST        4096u
+
+struct http_server {
+    struct MHD_Daemon  *daemon;
+    struct http_options options;
+    char                path[108];
+};
+
+/* One request while its body comes in. */
+struct intake {
+    char  *body;
+    size_t len, cap;
+    bool   too_large;
+};
+
+static enum MHD_Result take(void *ctx, struct MHD_Connection *connection, const char *url, const char *method,
+                            const char *version, const char *data, size_t *data_len, void **state);
+static void            release(void *ctx, struct MHD_Connection *connection, void **state,
+                               enum MHD_RequestTerminationCode why);
+static void            dispatch(struct http_request *request, struct http_answer *answer);
+static enum MHD_Result send_answer(struct MHD_Connection *connection, struct http_answer *answer);
+static int             bind_socket(const char *path, char **error);
+
+struct http_server *
+http_start(const struct http_options *options, char **error)
+{
+    struct http_server *server = calloc(1, sizeof(*server));
+    int                 fd;
+
+    *error = NULL;
+    if (server == NULL || strlen(options->socket_path) >= sizeof(server->path)) {
+        free(server);
+        *error = strdup("the HTTP socket's path is too long");
+        return NULL;
+    }
+    server->options = *options;
+    strcpy(server->path, options->socket_path);
+    fd = bind_socket(server->path, error);
+    if (fd < 0) {
+        free(server);
+        return NULL;
+    }
+    server->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, take, server,
+                                      MHD_OPTION_LISTEN_SOCKET, fd,
+                                      MHD_OPTION_THREAD_POOL_SIZE, options->threads == 0 ? THREADS_DEFAULT : options->threads,
+                                      MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
+                                      MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_S,
+                                      MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) MEMORY_PER_CONN,
+                                      MHD_OPTION_NOTIFY_COMPLETED, release, server, MHD_OPTION_END);
+    if (server->daemon == NULL) {
+        close(fd);
+        unlink(server->path);
+        free(server);
+        *error = strdup("the HTTP server did not start");
+        return NULL;
+    }
+    return server;
+}
+
+void
+http_stop(struct http_server *server)
+{
+    if (server == NULL)
+        return;
+    MHD_stop_daemon(server->daemon);
+    unlink(server->path);
+    free(server);
+}
+
+/* A socket left behind by a killed daemon is replaced; the daemon's own lock keeps two from fighting over it. */
+static int
+bind_socket(const char *path, char **error)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    struct stat        info;
+    int                fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    strcpy(address.sun_path, path);
+    if (lstat(path, &info) == 0 && S_ISSOCK(info.st_mode))
+        unlink(path);
+    if (fd >= 0 && bind(fd, (struct sockaddr *) &address, sizeof(address)) == 0 && chmod(path, 0660) == 0
+        && listen(fd, 511) == 0)
+        return fd;
+    if (asprintf(error, "cannot listen on %s: %s", path, strerror(errno)) < 0)
+        *error = NULL;
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+/* ---- one request ---- */
+
+static bool
+append(struct intake *intake, const char *data, size_t len)
+{
+    size_t cap = intake->cap == 0 ? BODY_FIRST : intake->cap;
+    char  *body;
+
+    if (len > HTTP_BODY_MAX - intake->len) {
+        intake->too_large = true;
+        return true; /* the rest is read and dropped, so that the client gets to see the answer */
+    }
+    while (cap < intake->len + len)
+        cap *= 2;
+    if (cap != intake->cap) {
+        body = realloc(intake->body, cap);
+        if (body == NULL)
+            return false;
+        intake->body = body;
+        intake->cap = cap;
+    }
+    memcpy(intake->body + intake->len, data, len);
+    intake->len += len;
+    return true;
+}
+
+static enum MHD_Result
+take(void *ctx, struct MHD_Connection *connection, const char *url, const char *method, const char *version,
+     const char *data, size_t *data_len, void **state)
+{
+    struct http_server *server = ctx;
+    struct intake      *intake = *state;
+    struct http_answer  answer = { .status = 500 };
+
+    (void) version;
+    if (intake == NULL) {
+        *state = calloc(1, sizeof(*intake));
+        return *state == NULL ? MHD_NO : MHD_YES;
+    }
+    if (*data_len != 0) {
+        if (!intake->too_large && !append(intake, data, *data_len))
+            return MHD_NO;
+        *data_len = 0;
+        return MHD_YES;
+    }
+    if (intake->too_large) {
+        answer_error(&answer, 413, "body_too_large", "The body is larger than 1 MiB.");
+    } else {
+        struct http_request request = {
+            .service = server->options.service,
+            .connection = connection,
+            .method = method,
+            .path = url,
+            .raw = intake->body,
+            .raw_len = intake->len,
+            .ready = server->options.ready,
+            .ready_ctx = server->options.ready_ctx,
+        };
+        dispatch(&request, &answer);
+        json_decref(request.body);
+    }
+    return send_answer(connection, &answer);
+}
+
+static void
+release(void *ctx, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode why)
+{
+    struct intake *intake = *state;
+
+    (void) ctx;
+    (void) connection;
+    (void) why;
+    if (intake == NULL)
+        return;
+    if (intake->body != NULL)
+        explicit_bzero(intake->body, intake->cap); /* log-ins pass through here */
+    free(intake->body);
+    free(intake);
+    *state = NULL;
+}
+
+static void
+dispatch(struct http_request *request, struct http_answer *answer)
+{
+    int status;
+
+    request->route = route_find(request->method, request->path, request, &status, answer->allow);
+    if (request->route == NULL) {
+        if (status == 405)
+            answer_error(answer, 405, "method_not_allowed", "This address does not take that method.");
+        else
+            answer_error(answer, 404, "not_found", "There is nothing at this address.");
+        return;
+    }
+    answer->allow[0] = '\0';
+    if (!request_authorize(request, answer) || !request_read(request, answer))
+        return;
+    if (request->route->handler != setup_submit && !request_parse(request, answer))
+        return;
+    request->route->handler(request, answer);
+}
+
+/* ---- one answer ---- */
+
+static struct MHD_Response *
+make_response(struct http_answer *answer)
+{
+    char *body;
+
+    if (answer->json != NULL) {
+        body = json_dumps(answer->json, JSON_COMPACT);
+        json_decref(answer->json);
+        answer->content_type = "application/json";
+        return body == NULL ? NULL : MHD_create_response_from_buffer(strlen(body), body, MHD_RESPMEM_MUST_FREE);
+    }
+    if (answer->owned_text != NULL)
+        return MHD_create_response_from_buffer(strlen(answer->owned_text), answer->owned_text, MHD_RESPMEM_MUST_FREE);
+    if (answer->text != NULL)
+        return MHD_create_response_from_buffer(strlen(answer->text), (void *) answer->text, MHD_RESPMEM_PERSISTENT);
+    return MHD_create_response_from_buffer(0, (void *) "", MHD_RESPMEM_PERSISTENT);
+}
+
+static void
+add_headers(struct MHD_Response *response, const struct http_answer *answer)
+{
+    char text[32];
+
+    if (answer->content_type != NULL)
+        MHD_add_response_header(response, "Content-Type", answer->content_type);
+    MHD_add_response_header(response, "Cache-Control", "no-store");
+    MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
+    MHD_add_response_header(response, "Content-Security-Policy",
+                            "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'");
+    if (answer->etag != 0) {
+        snprintf(text, sizeof(text), "\"%lld\"", (long long) answer->etag);
+        MHD_add_response_header(response, "ETag", text);
+    }
+    if (answer->set_cookie[0] != '\0')
+        MHD_add_response_header(response, "Set-Cookie", answer->set_cookie);
+    if (answer->allow[0] != '\0')
+        MHD_add_response_header(response, "Allow", answer->allow);
+    if (answer->location[0] != '\0')
+        MHD_add_response_header(response, "Location", answer->location);
+    if (answer->retry_after_s != 0) {
+        snprintf(text, sizeof(text), "%u", answer->retry_after_s);
+        MHD_add_response_header(response, "Retry-After", text);
+    }
+    if (answer->status == 401)
+        MHD_add_response_header(response, "WWW-Authenticate", "Bearer");
+}
+
+static enum MHD_Result
+send_answer(struct MHD_Connection *connection, struct http_answer *answer)
+{
+    struct MHD_Response *response = make_response(answer);
+    enum MHD_Result      sent;
+
+    if (response == NULL)
+        return MHD_NO;
+    add_headers(response, answer);
+    sent = MHD_queue_response(connection, (unsigned) answer->status, response);
+    MHD_destroy_response(response);
+    return sent;
+}

@@ -1,0 +1,84 @@
+/* Logging in, looking who one is, logging out. */
+#include <stdio.h>
+#include <string.h>
+
+#include "http/http.h"
+
+/* nginx in front says who connects; the unix socket lets nobody else say it. */
+static const char *
+client_address(const struct http_request *request)
+{
+    const char *address = request_header(request, "X-Real-IP");
+
+    return address == NULL || strlen(address) > 45 ? "unknown" : address;
+}
+
+static bool
+is_secure(const struct http_request *request)
+{
+    return strncmp(request->service->base_url, "https://", 8) == 0;
+}
+
+void
+session_login(struct http_request *request, struct http_answer *answer)
+{
+    static const char *const names[] = { "email", "password", NULL };
+    struct service_error     error = { .fields = NULL };
+    const char              *email, *password;
+    char                     cookie[SECRET_MAX];
+    struct session           session;
+    json_t                  *user = NULL;
+    enum service_result      result;
+
+    if (!body_only(request, answer, names) || !body_text(request, answer, "email", true, &email)
+        || !body_text(request, answer, "password", true, &password))
+        return;
+    result = session_open(request->service, email, password, client_address(request), cookie, &session, &error);
+    if (result == SERVICE_OK)
+        result = staff_get(request->service, session.staff_id, &user, &error);
+    if (result != SERVICE_OK) {
+        bool limited = strcmp(error.code, "too_many_attempts") == 0;
+
+        answer_service(answer, result, &error);
+        if (result == SERVICE_FORBIDDEN)
+            answer->status = limited ? 429 : 401;
+        answer->retry_after_s = limited ? 900 : answer->retry_after_s;
+        return;
+    }
+    snprintf(answer->set_cookie, sizeof(answer->set_cookie), "%s=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=604800%s",
+             session_cookie_name(request->service), cookie, is_secure(request) ? "; Secure" : "");
+    answer_json(answer, 200, json_pack("{s:o, s:s}", "user", user, "csrf_token", session.csrf));
+}
+
+void
+session_show(struct http_request *request, struct http_answer *answer)
+{
+    struct service_error error = { .fields = NULL };
+    json_t              *user = NULL;
+    enum service_result  result = staff_get(request->service, request->session.staff_id, &user, &error);
+
+    if (result != SERVICE_OK)
+        answer_service(answer, result, &error);
+    else if (request->by_cookie)
+        answer_json(answer, 200, json_pack("{s:o, s:s}", "user", user, "csrf_token", request->session.csrf));
+    else
+        answer_json(answer, 200, json_pack("{s:o}", "user", user));
+}
+
+void
+session_logout(struct http_request *request, struct http_answer *answer)
+{
+    struct service_error error = { .fields = NULL };
+    char                 cookie[SECRET_MAX];
+    enum service_result  result = SERVICE_OK;
+
+    if (request_cookie(request, session_cookie_name(request->service), cookie, sizeof(cookie)))
+        result = session_close(request->service, cookie, &error);
+    if (result != SERVICE_OK) {
+        answer_service(answer, result, &error);
+        return;
+    }
+    snprintf(answer->set_cookie, sizeof(answer->set_cookie), "%s=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0%s",
+             session_cookie_name(request->service), is_secure(request) ? "; Secure" : "");
+    answer->status = 204;
+}
