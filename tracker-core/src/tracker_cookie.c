@@ -108,18 +108,18 @@ value_verify(const struct tracker_keys *keys, struct tracker_str value, struct t
 static bool
 pair_next(struct tracker_str *header, struct tracker_str *pair)
 {
-    const char *start = header->data, *stop = start + header->len, *end;
+    const char *start = header->data, *end;
+    size_t      used;
 
     if (header->len == 0)
         return false;
     end = memchr(start, ';', header->len);
-    if (end == NULL) {
-        end = stop;
-        header->len = 0;
-    } else {
-        header->data = end + 1;
-        header->len = (size_t) (stop - end) - 1;
-    }
+    if (end == NULL)
+        end = start + header->len;
+    used = (size_t) (end - start);
+    used += used < header->len; /* the semicolon */
+    header->data += used;
+    header->len -= used;
     while (start < end && (*start == ' ' || *start == '\t'))
         start++;
     while (end > start && (end[-1] == ' ' || end[-1] == '\t'))

@@ -202,11 +202,12 @@ fields_encode(const struct schema *schema, const void *object, uint8_t *out, siz
 static bool
 fields_decode(const struct schema *schema, const uint8_t *payload, size_t len, void *object)
 {
-    const uint8_t *at = payload, *end = payload + len;
+    const uint8_t *at = payload, *end;
     uint64_t       seen[4] = { 0 };
 
-    if (len > TRACKER_EVENT_MAX)
-        return false;
+    if (len == 0 || len > TRACKER_EVENT_MAX)
+        return len == 0; /* nothing but zeros and empty texts */
+    end = payload + len;
     while (at < end) {
         unsigned tag = *at++;
         uint64_t bit = UINT64_C(1) << (tag & 63);

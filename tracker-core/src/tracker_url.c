@@ -199,12 +199,15 @@ tracker_template_macros(const uint8_t *compiled, size_t len)
 bool
 tracker_template_check(const uint8_t *compiled, size_t len)
 {
-    const uint8_t     *at = compiled, *stop = compiled + len;
+    const uint8_t     *at = compiled, *stop;
     struct tracker_str host;
     struct part        part;
     size_t             authority_end;
 
-    if (len > TRACKER_TEMPLATE_MAX || !part_next(&at, stop, &part))
+    if (len == 0 || len > TRACKER_TEMPLATE_MAX)
+        return false;
+    stop = compiled + len;
+    if (!part_next(&at, stop, &part))
         return false;
     /* Scheme and authority are whole, or a macro would stand in them. */
     if (authority_parse(part.literal, &host, &authority_end) != NULL
@@ -523,9 +526,12 @@ port_valid(struct tracker_str port)
 size_t
 tracker_url_decode(struct tracker_str in, char *out, size_t cap)
 {
-    const char *p = in.data, *end = in.data + in.len;
+    const char *p = in.data, *end;
     size_t      len = 0;
 
+    if (in.len == 0)
+        return 0;
+    end = in.data + in.len;
     while (p < end && len < cap) {
         if (escape_at(p, end)) {
             out[len++] = (char) (hex_value((uint8_t) p[1]) << 4 | hex_value((uint8_t) p[2]));

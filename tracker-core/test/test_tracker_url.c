@@ -537,6 +537,8 @@ test_check_refuses(void **state)
         free(exact);
     }
 
+    assert_false(tracker_template_check(NULL, 0));
+
     longer = malloc(TRACKER_TEMPLATE_MAX + 1);
     memset(longer, 'a', TRACKER_TEMPLATE_MAX + 1);
     memcpy(longer, "\xfd\x0f\0\0http://h/", 13); /* 4093 literal bytes */
@@ -652,6 +654,7 @@ test_decode(void **state)
         }
         free(exact);
     }
+    assert_int_equal(tracker_url_decode(TRACKER_STR_NONE, out, sizeof(out)), 0);
     assert_int_equal(tracker_url_decode(TRACKER_STR("a%00b"), out, sizeof(out)), 3);
     assert_memory_equal(out, "a\0b", 3);
 }
@@ -700,6 +703,10 @@ test_query(void **state)
         { "a;b=1", "a;b=1|" },
     };
 
+    struct tracker_str none = TRACKER_STR_NONE, ignored;
+
+    assert_false(tracker_query_next(&none, &ignored, &ignored));
+    assert_non_null(compile_error(NULL, 0, 0));
     for (size_t i = 0; i < COUNT(cases); i++) {
         size_t len = strlen(cases[i].query), n = 0;
         char *exact = testing_exact(cases[i].query, len), seen[64] = "";
