@@ -29,6 +29,7 @@ typedef struct {
 struct ngx_http_affiliate_writer_s {
     ngx_http_affiliate_held_t      *held;
     unsigned                        leaving:1; /* replaced; closed when nothing is busy */
+    unsigned                        begun:1;   /* has records: a second segment was thought of */
 
     /* The next segment.  Thread and loop meet under lock. */
     ngx_http_affiliate_job_t        spare_job;
@@ -347,6 +348,7 @@ ngx_http_affiliate_spare_order(ngx_http_affiliate_writer_t *w, uint32_t number)
 {
     enum tracker_journal_kind kind = w->identity.kind;
 
+    w->begun = 1;
     if (w->spare_job.busy || ngx_http_affiliate_ahead(ngx_http_affiliate_refused_until[kind])) {
         return;
     }
@@ -373,6 +375,7 @@ ngx_http_affiliate_spare_take(ngx_http_affiliate_writer_t *w)
     struct timespec until;
     uint32_t        number;
 
+    w->begun = 1;
     if (w->spare_job.busy && !w->taken) {
         clock_gettime(CLOCK_REALTIME, &until);
         until.tv_sec += NGX_HTTP_AFFILIATE_SPARE_MAX / 1000;
@@ -529,6 +532,10 @@ ngx_http_affiliate_journal_look(ngx_http_affiliate_held_t *held)
     }
     if (tracker_journal_wants_spare(held->journal, &number)) {
         ngx_http_affiliate_spare_order(w, number);
+
+    } else if (!w->begun && tracker_journal_next(held->journal) > 1) {
+        /* The first segment is small and a busy edge fills it in moments; an idle one needs no second. */
+        ngx_http_affiliate_spare_order(w, 1);
     }
     if (!w->sync_job.busy && !w->sync_timer.timer_set
         && tracker_journal_synced(held->journal) < tracker_journal_next(held->journal))
@@ -620,8 +627,6 @@ ngx_http_affiliate_journal_create(enum tracker_journal_kind kind)
     ngx_http_affiliate_wire.own[kind] = held;
     ngx_http_affiliate_complained[kind] = 0;
     ngx_http_affiliate_count(JOURNALS_CREATED);
-    /* The first segment is small and a busy edge fills it in moments: the next is ordered at once. */
-    ngx_http_affiliate_spare_order(held->writer, 1);
 }
 
 void

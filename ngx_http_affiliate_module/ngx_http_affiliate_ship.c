@@ -594,7 +594,7 @@ ngx_http_affiliate_ship_disconnected(void)
 static void
 ngx_http_affiliate_ship_gauges(void)
 {
-    uint64_t                   pending = 0;
+    uint64_t                   pending = 0, end;
     ngx_queue_t               *q;
     ngx_http_affiliate_held_t *held;
 
@@ -603,11 +603,9 @@ ngx_http_affiliate_ship_gauges(void)
          q = ngx_queue_next(q))
     {
         held = ngx_queue_data(q, ngx_http_affiliate_held_t, queue);
-        if (held->sender.end == UINT64_MAX) {
-            pending += held->sender.next - held->sender.acked;
-        } else if (held->sender.end > held->sender.acked) {
-            pending += held->sender.end - held->sender.acked;
-        }
+        end = held->writer != NULL ? tracker_journal_next(held->journal) : held->sender.end;
+        end = end == UINT64_MAX ? held->sender.next : end; /* an orphan that is not yet read to its end */
+        pending += end > held->sender.acked ? end - held->sender.acked : 0;
     }
     ngx_http_affiliate_gauge(RECORDS_PENDING, pending);
     ngx_http_affiliate_gauge(ORPHANS, ngx_http_affiliate_wire.orphans);
@@ -649,9 +647,9 @@ ngx_http_affiliate_ship_tick(ngx_event_t *ev)
         ngx_http_affiliate_redis_tick();
         ngx_http_affiliate_journal_tick();
         ngx_http_affiliate_adopt_tick();
-        ngx_http_affiliate_ship_gauges();
         ngx_post_event(&ngx_http_affiliate_wire.pump, &ngx_posted_events);
     }
+    ngx_http_affiliate_ship_gauges();
     ngx_add_timer(ev, NGX_HTTP_AFFILIATE_TICK);
 }
 

@@ -1,0 +1,392 @@
+package AffiliateWire;
+
+# An edge of its own for one test file: nginx with the module, a private redis-server on
+# a unix socket, and t/tools/consumer at the other end.  Everything lives in one temporary
+# folder, listens on loopback or unix sockets, and is ended by pid.
+#
+#   TEST_NGINX_BINARY   nginx to run (default: nginx)
+#   AFFILIATE_MODULE    module to load; "static" for a binary that has it inside
+#   AFFILIATE_TOOLS     folder of the programs fixture and consumer (default: build/t)
+
+use strict;
+use warnings;
+
+use Cwd qw(abs_path);
+use File::Basename qw(dirname);
+use File::Temp ();
+use IO::Handle;
+use IO::Socket::INET;
+use IO::Socket::UNIX;
+use IPC::Open2;
+use JSON::PP ();
+use POSIX ":sys_wait_h";
+use Time::HiRes qw(sleep time);
+
+# A child that is gone is an answer, not our death; and whoever ends us, children go first.
+$SIG{PIPE} = "IGNORE";
+$SIG{$_} = sub { exit 130 } for qw(INT TERM HUP);
+
+my $ROOT = abs_path(dirname(__FILE__) . "/../..");
+
+my $SNAPSHOT = <<'END';
+program 1 1 1 30 EUR https://shop.example/
+campaign 1 1 1 spring -
+affiliate 1 2 Ann
+link 7 1 1 1 abc https://shop.example/land?cid={click_id}
+key 3 1 0 1 2 1 0 key-of-the-test
+END
+
+sub new {
+    my ($class, %arg) = @_;
+    my $dir = File::Temp->newdir("affiliate-wire-XXXXXX", TMPDIR => 1);
+    my $self = bless {
+        dir => "$dir", keep => $dir, owner => $$, port => free_port(), workers => 2, journal => "traffic=64m money=16m retain=1h sync=100ms",
+        redis => 1, snapshot => "file", %arg,
+        nginx => $ENV{TEST_NGINX_BINARY} // "nginx",
+        tools => tool(""),
+    }, $class;
+
+    chmod 0755, $self->{dir};
+    mkdir "$dir/$_" for qw(redis nginx state);
+    $self->must("$self->{tools}/fixture", "keys", "$dir/keys");
+    $self->snapshot("$dir/base", 1, $SNAPSHOT);
+    if ($> == 0) {
+        my ($uid, $gid) = (getpwnam("www-data"))[2, 3];
+        chown $uid, $gid, "$dir/state", "$dir/base";
+        $self->{user} = "user www-data;";
+    }
+    $self->start_redis if $self->{redis};
+    $self->start_consumer if $self->{redis};
+    $self->start_nginx;
+    return $self;
+}
+
+sub tool { return abs_path($ENV{AFFILIATE_TOOLS} // "$ROOT/build/t") . "/$_[0]" }
+
+sub free_port {
+    my $s = IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1", LocalPort => 0) or die "no free port: $!";
+    return $s->sockport;
+}
+
+sub must {
+    my ($self, @command) = @_;
+    system(@command) == 0 or die "@command failed";
+}
+
+# Rows as t/tools/fixture.c takes them.
+sub snapshot {
+    my ($self, $file, $version, $rows, $base) = @_;
+    open my $in, "|-", "$self->{tools}/fixture", "snapshot", "$self->{dir}/keys", $file, $version, $base // () or die $!;
+    print $in $rows // $SNAPSHOT;
+    close $in or die "fixture snapshot failed";
+}
+
+sub rows { return $SNAPSHOT }
+
+# Polls until the condition holds; a test never sleeps for luck.
+sub await {
+    my ($self, $seconds, $condition) = @_;
+    my $until = time + $seconds;
+    while (1) {
+        my $value = $condition->();
+        return $value if $value;
+        return 0 if time > $until;
+        sleep 0.02;
+    }
+}
+
+sub spawn {
+    my ($self, $log, @command) = @_;
+    my $pid = fork // die "fork: $!";
+    if ($pid == 0) {
+        open STDIN, "<", "/dev/null";
+        open STDOUT, ">>", "$self->{dir}/$log";
+        open STDERR, ">&", \*STDOUT;
+        exec @command or POSIX::_exit(127);
+    }
+    return $pid;
+}
+
+sub stop {
+    my ($self, $name, $signal) = @_;
+    my $pid = delete $self->{"${name}_pid"} or return;
+    kill CONT => $pid;
+    kill $signal // "TERM", $pid;
+    waitpid $pid, 0;
+}
+
+# ---- Redis ----
+
+sub start_redis {
+    my ($self) = @_;
+    my $sock = "$self->{dir}/redis.sock";
+    unlink $sock;
+    $self->{redis_pid} = $self->spawn("redis.log", "redis-server", "--port", 0, "--unixsocket", $sock,
+        "--unixsocketperm", 777, "--save", "", "--appendonly", "no", "--dir", "$self->{dir}/redis");
+    $self->await(10, sub { -S $sock && $self->redis_cli("PING") =~ /PONG/ }) or die "redis-server does not start";
+}
+
+sub redis_cli {
+    my ($self, @command) = @_;
+    open my $out, "-|", "redis-cli", "-s", "$self->{dir}/redis.sock", @command or die $!;
+    local $/;
+    return scalar(<$out>) // "";
+}
+
+# The same with binary arguments.  What matters is that it was taken: the answer's first line.
+sub redis_command {
+    my ($self, @words) = @_;
+    my $socket = IO::Socket::UNIX->new(Peer => "$self->{dir}/redis.sock") or die "redis: $!";
+    print $socket "*" . @words . "\r\n", map { "\$" . length($_) . "\r\n$_\r\n" } @words;
+    $socket->flush;
+    my $answer = <$socket> // "";
+    die "redis: $answer" if $answer eq "" || $answer =~ /^-/;
+    return $answer;
+}
+
+# Publishes snapshot files as affiliated does: chunks first, then the hash that names them.
+sub publish {
+    my ($self, $version, $base, $delta) = @_;
+    my @fields = (version => $version);
+    for ([base => $base], [delta => $delta]) {
+        my ($name, $file) = @$_;
+        my ($bytes, $hash, $chunks) = ("", "", 0);
+        if (defined $file) {
+            open my $in, "<:raw", $file or die "$file: $!";
+            $bytes = do { local $/; <$in> };
+            $hash = unpack "H*", substr($bytes, -32, 16);
+            for (; $chunks << 20 < length $bytes; $chunks++) {
+                $self->redis_command("SET", "affiliate:snapshot:$hash:$chunks", substr($bytes, $chunks << 20, 1 << 20));
+            }
+        }
+        push @fields, "${name}_hash" => $hash, "${name}_size" => $hash eq "" ? "" : length $bytes,
+            "${name}_chunks" => $hash eq "" ? "" : $chunks;
+    }
+    $self->redis_command("HSET", "affiliate:snapshot", @fields);
+}
+
+# ---- the consumer ----
+
+sub start_consumer {
+    my ($self) = @_;
+    my ($out, $in);
+    $self->{consumer_pid} = open2($out, $in, "$self->{tools}/consumer", "$self->{dir}/redis.sock", "$self->{dir}/keys");
+    $self->{consumer_in} = $in;
+    $self->{consumer_out} = $out;
+}
+
+sub consumer {
+    my ($self, $command) = @_;
+    my $in = $self->{consumer_in};
+    print $in "$command\n";
+    $in->flush;
+    my $line = readline($self->{consumer_out}) // die "the consumer is gone";
+    return $command eq "status" ? JSON::PP::decode_json($line) : $line;
+}
+
+# What the database would hold, in its order.
+sub applied {
+    my ($self) = @_;
+    my $file = "$self->{dir}/applied";
+    $self->consumer("dump $file");
+    open my $in, "<", $file or die $!;
+    chomp(my @lines = <$in>);
+    return @lines;
+}
+
+# ---- nginx ----
+
+sub module_line {
+    my ($self) = @_;
+    my $module = $ENV{AFFILIATE_MODULE};
+    if (!defined $module) {
+        my ($version) = `$self->{nginx} -v 2>&1` =~ m{nginx/(\S+)};
+        $module = "$ROOT/build/nginx-$version/ngx_http_affiliate_module.so";
+    }
+    return $module eq "static" ? "" : "load_module " . abs_path($module) . ";";
+}
+
+sub write_conf {
+    my ($self) = @_;
+    my $dir = $self->{dir};
+    my $snapshot = $self->{snapshot} eq "file" ? "affiliate_snapshot $dir/base;" : "";
+    my $redis = $self->{redis} ? "affiliate_redis unix:$dir/redis.sock;" : "";
+    open my $out, ">", "$dir/nginx.conf" or die $!;
+    print $out <<"END";
+@{[$self->module_line]}
+@{[$self->{user} // ""]}
+worker_processes $self->{workers};
+daemon off;
+pid $dir/nginx/pid;
+error_log $dir/error.log info;
+events { worker_connections 256; }
+http {
+    access_log off;
+    keepalive_requests 100000000;
+    client_body_temp_path $dir/nginx/b; proxy_temp_path $dir/nginx/p; fastcgi_temp_path $dir/nginx/f;
+    scgi_temp_path $dir/nginx/s; uwsgi_temp_path $dir/nginx/u;
+    affiliate_state $dir/state;
+    affiliate_key_file $dir/keys;
+    affiliate_edge wire-test;
+    affiliate_journal $self->{journal};
+    $snapshot
+    $redis
+    server {
+        listen 127.0.0.1:$self->{port};
+        location /c/ { affiliate_click; }
+        location /postback { affiliate_conversion; }
+        location /status { affiliate_status; }
+    }
+}
+END
+    close $out;
+}
+
+sub start_nginx {
+    my ($self) = @_;
+    $self->write_conf;
+    local $ENV{LD_PRELOAD} = $self->{preload} // "";
+    local $ENV{FAIL_SYNC_IF} = "$self->{dir}/disk-is-broken";
+    $self->{nginx_pid} = $self->spawn("nginx.out", $self->{nginx}, "-p", "$self->{dir}/nginx", "-c", "$self->{dir}/nginx.conf",
+        "-e", "$self->{dir}/error.log");
+    $self->await(15, sub { eval { $self->status } }) or die "nginx does not start: " . $self->error_log . `cat $self->{dir}/nginx.out`;
+}
+
+sub error_log {
+    my ($self) = @_;
+    open my $in, "<", "$self->{dir}/error.log" or return "";
+    local $/;
+    return scalar(<$in>) // "";
+}
+
+# The living workers, not those that a reload has told to go.
+sub workers {
+    my ($self) = @_;
+    open my $in, "<", "/proc/$self->{nginx_pid}/task/$self->{nginx_pid}/children" or return ();
+    return grep { my $pid = $_; open my $c, "<", "/proc/$pid/cmdline"; ($c && <$c> // "") =~ /worker process(?! is)/ } split ' ', <$in> // "";
+}
+
+sub status {
+    my ($self) = @_;
+    my ($code, $body) = $self->get("/status");
+    die "status: $code" if $code != 200;
+    return JSON::PP::decode_json($body);
+}
+
+sub counter { my ($self, $name) = @_; return $self->status->{counters}{$name} }
+sub gauge { my ($self, $name) = @_; return $self->status->{gauges}{$name} }
+
+sub connect_http {
+    my ($self) = @_;
+    return IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $self->{port}, Timeout => 5);
+}
+
+# One request on a kept-alive connection.  (code, body, head), or () when the connection broke.
+sub request {
+    my ($self, $socket, $text) = @_;
+    my $in = "";
+    syswrite($socket, $text) // return ();
+    while ($in !~ /\r\n\r\n/) {
+        sysread($socket, $in, 65536, length $in) or return ();
+    }
+    my ($head, $body) = split /\r\n\r\n/, $in, 2;
+    my ($len) = $head =~ /\r\nContent-Length: (\d+)/i;
+    if (defined $len) {
+        while (length $body < $len) {
+            sysread($socket, $body, 65536, length $body) or return ();
+        }
+    } elsif ($head =~ /\r\nTransfer-Encoding: chunked/i) {
+        while ($body !~ /(^|\r\n)0\r\n\r\n$/) {
+            sysread($socket, $body, 65536, length $body) or return ();
+        }
+        my $plain = "";
+        while ($body =~ s/^([0-9a-f]+)\r\n//i && hex $1 > 0) {
+            $plain .= substr $body, 0, hex $1, "";
+            $body =~ s/^\r\n//;
+        }
+        $body = $plain;
+    }
+    my ($code) = $head =~ m{^HTTP/1.1 (\d+)};
+    return ($code, $body, $head);
+}
+
+sub get {
+    my ($self, $uri) = @_;
+    my $socket = $self->connect_http or die "connect: $!";
+    return $self->request($socket, "GET $uri HTTP/1.1\r\nHost: t\r\n\r\n");
+}
+
+sub convert {
+    my ($self, $click, $txid) = @_;
+    my $socket = $self->connect_http or die "connect: $!";
+    return $self->request($socket, "GET /postback?click_id=$click&event=sale&amount=1.00&currency=EUR&txid=$txid HTTP/1.1\r\n"
+        . "Host: t\r\nAuthorization: Bearer key-of-the-test\r\n\r\n");
+}
+
+# The click id of one answered click; undef when it was not answered.
+sub click {
+    my ($self, $socket) = @_;
+    my ($code, $body, $head) = $self->request($socket, "GET /c/abc HTTP/1.1\r\nHost: t\r\nUser-Agent: one-that-clicks\r\n\r\n");
+    return undef if !defined $code;
+    return $code == 302 && $head =~ /\r\nLocation: \S+cid=([\w-]{40})/ ? $1 : undef;
+}
+
+sub clicks {
+    my ($self, $n) = @_;
+    my $socket = $self->connect_http or die "connect: $!";
+    return map { $self->click($socket) // die "a click was not answered" } 1 .. $n;
+}
+
+# Clients in processes of their own that click until told to stop; each writes down what was answered.
+sub load_start {
+    my ($self, $clients) = @_;
+    unlink "$self->{dir}/load.stop";
+    for my $i (1 .. $clients) {
+        my $pid = fork // die "fork: $!";
+        next if push(@{$self->{load}}, $pid) && $pid;
+        $SIG{$_} = "DEFAULT" for qw(INT TERM HUP);
+        open my $out, ">>", "$self->{dir}/load.$i" or POSIX::_exit(1);
+        my $socket;
+        until (-e "$self->{dir}/load.stop") {
+            $socket //= $self->connect_http;
+            my $id = $socket && $self->click($socket);
+            if (defined $id && $id) {
+                print $out "$id\n";
+            } else {
+                undef $socket;
+                sleep 0.005;
+            }
+        }
+        close $out;
+        POSIX::_exit(0);
+    }
+}
+
+# The ids of all answered clicks.
+sub load_stop {
+    my ($self) = @_;
+    open my $stop, ">", "$self->{dir}/load.stop";
+    waitpid $_, 0 for splice @{$self->{load}};
+    my @ids;
+    for my $file (glob "$self->{dir}/load.*") {
+        next if $file =~ /stop$/;
+        open my $in, "<", $file;
+        chomp(my @lines = <$in>);
+        push @ids, @lines;
+        unlink $file;
+    }
+    return @ids;
+}
+
+sub DESTROY {
+    my ($self) = @_;
+    return if $$ != $self->{owner};
+    local ($?, $!);
+    if ($self->{load}) {
+        kill KILL => @{$self->{load}};
+        waitpid $_, 0 for @{$self->{load}};
+    }
+    $self->stop($_) for qw(nginx consumer redis);
+}
+
+1;
