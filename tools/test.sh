@@ -90,7 +90,7 @@ suite_edge_san() {
     local log=$BUILD/test/sanitizer
     rm -f "$log".*
     build --san
-    ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:log_path=$log \
+    ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:verify_asan_link_order=0:log_path=$log \
     UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:log_path=$log \
         edge edge-san "$NGINX" ""
     if ls "$log".* >/dev/null 2>&1; then
@@ -104,10 +104,30 @@ edge() {
     local root status=0
     root=$(mktemp -d "${TMPDIR:-/tmp}/affiliate-t.XXXXXX")
     chmod 755 "$root"
-    TEST_NGINX_BINARY=$2 TEST_NGINX_LOAD_MODULES=$3 TEST_NGINX_SERVROOT=$root/servroot \
-        TEST_NGINX_PORT=$(free_port) suite "$1" t/*.t || status=1
+    build_edge_tools
+    TEST_NGINX_BINARY=$2 TEST_NGINX_LOAD_MODULES=$3 AFFILIATE_MODULE=${3:-static} AFFILIATE_TOOLS=$BUILD/t \
+        TEST_NGINX_SERVROOT=$root/servroot TEST_NGINX_PORT=$(free_port) suite "$1" t/*.t || status=1
     rm -rf "$root"
     return $status
+}
+
+# What the tests of t/ need from the other side of the wire.
+build_edge_tools() {
+    local flags="-std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -O1 -g -Itracker-core/include -Itracker-core/src"
+    build_core
+    mkdir -p "$BUILD/t"
+    edge_tool fixture "$flags" "$BUILD/core/libtracker.a" -ljansson -lsodium -lcrypto
+    edge_tool consumer "$flags" "$BUILD/core/libtracker.a" -lhiredis -lsodium -lcrypto
+    edge_tool fail_sync.so "$flags -shared -fPIC"
+}
+
+# edge_tool NAME FLAGS LIBRARY...: from t/tools/NAME.c
+edge_tool() {
+    local name=$1 flags=$2 source=t/tools/${1%.so}.c
+    shift 2
+    if [ ! "$BUILD/t/$name" -nt "$source" ] || [ ! "$BUILD/t/$name" -nt "$BUILD/core/libtracker.a" ]; then
+        gcc $flags -o "$BUILD/t/$name" "$source" "$@"
+    fi
 }
 
 suite_api() {
