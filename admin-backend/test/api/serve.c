@@ -1,0 +1,147 @@
+/*
+ * serve.c - the HTTP API on a fresh database, without edges, Redis or ingest: what the suites of this folder talk to.
+ *
+ * Prints one line of JSON (socket, database, a member of staff per role, a small program), then takes one command a
+ * line on standard input and answers each with a line, until its end:
+ *
+ *     advance SECONDS                 the clock moves only by this
+ *     sell AMOUNT CURRENCY TXID LINK  a click and its conversion, derived; answers with the referral
+ *     ready yes|no                    what /readyz hears
+ *     forget                          what `work` does now and then to what is over
+ *
+ * With --first-start nobody is on the staff yet, and the set-up secret is printed instead.
+ */
+#include "test_money.h"
+
+#include "http/server.h"
+#include "service/people.h"
+
+static bool is_ready = true;
+
+static bool
+ready(void *ctx)
+{
+    (void) ctx;
+    return is_ready;
+}
+
+static void
+say(json_t *line)
+{
+    char *text = json_dumps(line, JSON_COMPACT);
+
+    printf("%s\n", text);
+    fflush(stdout);
+    free(text);
+    json_decref(line);
+}
+
+/* {"id","email","password","token"} of a new member of staff. */
+static json_t *
+hire(struct money *m, const char *role)
+{
+    json_t *body = json_of("{\"email\":\"%s@staff.example\",\"role\":\"%s\",\"password\":\"%s battery staple\"}", role,
+                           role, role);
+    json_t *person = NULL, *out;
+    char    token[SECRET_MAX];
+
+    must(m, staff_create(m->service, &test_admin, body, &person, &m->error));
+    must(m, token_create(m->service, &test_admin, text_of(person, "email"), "suite", token, &m->error));
+    out = json_pack("{s:s, s:s, s:s, s:s}", "id", text_of(person, "id"), "email", text_of(person, "email"), "password",
+                    text_of(body, "password"), "token", token);
+    json_decref(person);
+    json_decref(body);
+    return out;
+}
+
+static json_t *
+hire_all(struct money *m)
+{
+    static const char *const roles[] = { "admin", "finance", "manager", "agent", "viewer" };
+    json_t                  *staff = json_object();
+
+    for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
+        json_object_set_new(staff, roles[i], hire(m, roles[i]));
+    return staff;
+}
+
+static json_t *
+invite(struct money *m)
+{
+    char secret[SECRET_MAX] = "";
+    bool needed = false;
+
+    must(m, setup_invite(m->service, &needed, secret, &m->error));
+    return needed ? json_string(secret) : json_null();
+}
+
+static json_t *
+program_of(const struct money *m)
+{
+    char group[24], affiliate[24], campaign[24], link[24];
+
+    snprintf(group, sizeof(group), "%lld", (long long) m->group);
+    snprintf(affiliate, sizeof(affiliate), "%lld", (long long) m->affiliate);
+    snprintf(campaign, sizeof(campaign), "%lld", (long long) m->campaign);
+    snprintf(link, sizeof(link), "%lld", (long long) m->link);
+    return json_pack("{s:s, s:s, s:s, s:s}", "group", group, "affiliate", affiliate, "campaign", campaign, "link", link);
+}
+
+static json_t *
+sold(struct money *m, const char *amount, const char *currency, const char *txid, int64_t link)
+{
+    json_t *referral = NULL;
+
+    tell(m, &(struct sale){ .click = click(m, link, 0, NULL), .amount = amount, .currency = currency, .txid = txid });
+    derive_all(m);
+    must(m, referral_get(m->service, test_int(m->base.pool, "SELECT MAX(id) AS n FROM referrals"), &referral, &m->error));
+    return referral;
+}
+
+static json_t *
+obey(struct money *m, const char *line)
+{
+    char               amount[32], currency[8], txid[64], word[8];
+    unsigned long long number;
+
+    if (sscanf(line, "advance %llu", &number) == 1)
+        test_clock_us += number * SECOND_US;
+    else if (sscanf(line, "sell %31s %7s %63s %llu", amount, currency, txid, &number) == 4)
+        return sold(m, amount, currency, txid, (int64_t) number);
+    else if (sscanf(line, "ready %7s", word) == 1)
+        is_ready = strcmp(word, "yes") == 0;
+    else if (strcmp(line, "forget\n") == 0)
+        people_forget(m->service);
+    else
+        return json_pack("{s:s}", "unknown", line);
+    return json_object();
+}
+
+int
+main(int argc, char **argv)
+{
+    struct money        money;
+    char                socket_path[96], line[256], *why;
+    bool                first_start = argc == 2 && strcmp(argv[1], "--first-start") == 0;
+    struct http_options options = { .socket_path = socket_path, .ready = ready };
+    struct http_server *server;
+    json_t             *staff;
+
+    money_open(&money);
+    snprintf(socket_path, sizeof(socket_path), "%s/http.sock", money.base.dir);
+    options.service = money.service;
+    staff = first_start ? json_null() : hire_all(&money);
+    server = http_start(&options, &why);
+    if (server == NULL) {
+        fprintf(stderr, "%s\n", why);
+        return 1;
+    }
+    say(json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "socket", socket_path, "database",
+                  strchr(money.base.url, ':') + 1, "base_url", money.service->base_url, "staff", staff, "program",
+                  program_of(&money), "setup", invite(&money), "routes", http_routes()));
+    while (fgets(line, sizeof(line), stdin) != NULL)
+        say(obey(&money, line));
+    http_stop(server);
+    money_close(&money);
+    return 0;
+}
