@@ -27,6 +27,7 @@
 #define REFUSED_ROW_MS  1000u  /* at most one quarantine row a reason and second for what nobody vouches for */
 #define COMMIT_FIRST_MS 50u    /* back-off of a commit that fails */
 #define COMMIT_LAST_MS  5000u
+#define READY_MS        3000u
 
 struct ingest_partition {
     unsigned                 number;
@@ -61,6 +62,7 @@ struct ingest {
     uint64_t                 incarnation;
     atomic_bool              stop;
     _Atomic uint64_t         committed, quarantined;
+    _Atomic uint64_t         heard_ms; /* monotonic: of the last answer to a read, while commits go well */
 
     bool     welcomed; /* this connection has had its acks and checks */
     uint64_t beat_at_ms, acks_at_ms, sweep_at_ms, commit_at_ms;
@@ -152,6 +154,13 @@ void
 ingest_stop(struct ingest *ingest)
 {
     atomic_store(&ingest->stop, true);
+}
+
+bool
+ingest_ready(const struct ingest *ingest)
+{
+    uint64_t heard_ms = atomic_load(&ingest->heard_ms);
+    return heard_ms != 0 && wire_now_ms() - heard_ms < READY_MS;
 }
 
 void
@@ -394,6 +403,7 @@ ingest_read(struct ingest *ingest)
     }
 
     size_t bytes = 0;
+    atomic_store(&ingest->heard_ms, wire_now_ms());
     for (unsigned i = 0; i < ingest->options.count; i++)
         ingest->partitions[i].idle = true;
     for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++) {
@@ -435,6 +445,7 @@ ingest_commit(struct ingest *ingest)
     atomic_store(&ingest->quarantined, quarantined);
 
     if (result == DB_OK) {
+        atomic_store(&ingest->heard_ms, wire_now_ms());
         if (ingest->failing != DB_OK)
             log_info("ingest", "the database takes events again");
         ingest->failing = DB_OK;

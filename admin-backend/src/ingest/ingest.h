@@ -39,6 +39,8 @@ void           ingest_free(struct ingest *ingest);
 /* Runs until ingest_stop, which may come from any thread; a stop takes at most a few seconds. */
 void           ingest_run(struct ingest *ingest);
 void           ingest_stop(struct ingest *ingest);
+/* Redis was heard within the last seconds, and the database took what came. Any thread. */
+bool           ingest_ready(const struct ingest *ingest);
 /* Of this process: records stored and set aside. Any thread. */
 void           ingest_counts(const struct ingest *ingest, uint64_t *committed, uint64_t *quarantined);
 

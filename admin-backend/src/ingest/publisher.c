@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <sodium.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +32,7 @@ struct publisher {
 
     struct snapshot base, delta; /* delta.bytes NULL: none */
     uint64_t        base_at_ms;
-    bool            published;   /* what is held is in Redis, as far as we know */
+    atomic_bool     published;   /* what is held is in Redis, as far as we know */
     bool            base_put;    /* the base's chunks are: a delta needs not look for them */
     uint64_t        look_at_ms;
     bool            failing;     /* the database did not answer: said once */
@@ -96,6 +97,12 @@ void
 publisher_stop(struct publisher *publisher)
 {
     publisher_signal(publisher, &publisher->stop);
+}
+
+bool
+publisher_ready(const struct publisher *publisher)
+{
+    return atomic_load(&publisher->published);
 }
 
 void

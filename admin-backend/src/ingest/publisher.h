@@ -27,6 +27,8 @@ struct publisher *publisher_new(const struct publisher_options *options); /* NUL
 void              publisher_free(struct publisher *publisher);
 void              publisher_run(struct publisher *publisher); /* until publisher_stop */
 void              publisher_stop(struct publisher *publisher);
+/* The snapshot lies in Redis. Any thread. */
+bool              publisher_ready(const struct publisher *publisher);
 /* Fits service.config_changed: the configuration may have a new version. Any thread. */
 void              publisher_wake(void *publisher);
 

@@ -389,6 +389,14 @@ facts_agent(struct facts *facts, struct db *db, struct tracker_str text, int64_t
     return result;
 }
 
+/* Empty, or forty characters of a click id's alphabet. */
+static bool
+facts_is_click_id(struct tracker_str text)
+{
+    uint8_t bytes[CLICK_ID_BYTES];
+    return text.len == 0 || (text.len == TRACKER_CLICK_ID_LEN && click_id_pack(text.data, bytes));
+}
+
 static enum db_result
 facts_click(struct facts *facts, struct db *db, struct fact_journal *journal, const struct tracker_record *record,
             const char **refused)
@@ -396,7 +404,7 @@ facts_click(struct facts *facts, struct db *db, struct fact_journal *journal, co
     struct tracker_click click;
 
     if (!tracker_click_decode(record->payload, record->len, &click) || record->time_ms >= TIME_MS_MAX
-        || click.config_version > INT64_MAX) {
+        || click.config_version > INT64_MAX || !facts_is_click_id(click.first_touch)) {
         *refused = "bad_payload";
         return DB_OK;
     }
@@ -420,7 +428,7 @@ facts_click(struct facts *facts, struct db *db, struct fact_journal *journal, co
     row->flags = click.flags;
     row->config_version = click.config_version;
     row->ip = click.ip;
-    row->first_touch = fact_text(&facts->arena, click.first_touch);
+    row->first_touch = click.first_touch;
     row->referrer = fact_text(&facts->arena, click.referrer);
 
     const struct tracker_click_id id = {
@@ -459,7 +467,7 @@ facts_conversion(struct facts *facts, struct fact_journal *journal, const struct
 
     if (!tracker_conversion_decode(record->payload, record->len, &conversion) || record->time_ms >= TIME_MS_MAX
         || conversion.event_time_ms >= TIME_MS_MAX || conversion.event.len == 0
-        || conversion.status > TRACKER_CONVERSION_REJECTED) {
+        || conversion.status > TRACKER_CONVERSION_REJECTED || !facts_is_click_id(conversion.click_id)) {
         *refused = "bad_payload";
         return DB_OK;
     }
@@ -480,7 +488,7 @@ facts_conversion(struct facts *facts, struct fact_journal *journal, const struct
     row->status = conversion.status;
     row->has_amount = conversion.has_amount;
     row->amount = conversion.amount;
-    row->click_id = fact_text(&facts->arena, conversion.click_id);
+    row->click_id = conversion.click_id;
     row->event = conversion.event;
     row->txid = fact_text(&facts->arena, conversion.txid);
     row->ip = conversion.ip;

@@ -1,0 +1,152 @@
+/*
+ * export.c - stats of journals, and clicks as CSV.
+ */
+#include "service/export.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+#include <time.h>
+
+#include "service/view.h"
+#include "store/click.h"
+#include "store/journal.h"
+
+#define EXPORT_PAGE 2000
+
+/* ---- stats ---- */
+
+static enum db_result
+stats_journal(void *ctx, const struct journal_row *row)
+{
+    char hex[TRACKER_JOURNAL_HEX_LEN + 1] = "";
+    tracker_journal_id_format(&row->uuid, hex);
+
+    /* The edge's own count may be older than what it has sent since. */
+    uint64_t decided = row->at.next - 1;
+    uint64_t written = row->accepted > decided ? row->accepted : decided;
+    json_t  *journal = json_pack(
+        "{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I}", "id", hex, "edge", row->edge, "accepted",
+        (json_int_t) (written + row->dropped), "committed", (json_int_t) row->committed, "pending",
+        (json_int_t) (written - decided), "quarantined", (json_int_t) row->quarantined, "dropped",
+        (json_int_t) row->dropped, "lost", (json_int_t) row->lost);
+    return json_array_append_new(ctx, journal) == 0 ? DB_OK : DB_FAILED;
+}
+
+static enum db_result
+stats_work(struct db *db, void *ctx)
+{
+    json_array_clear(ctx);
+    return journal_each(db, stats_journal, ctx);
+}
+
+enum db_result
+stats_get(const struct service *service, json_t **stats)
+{
+    json_t        *journals = json_array();
+    enum db_result result = db_read(service->pool, stats_work, journals);
+
+    *stats = NULL;
+    if (result == DB_OK)
+        *stats = json_pack("{s:o,s:O}", "as_of", view_time_us((int64_t) service->now_us()), "journals", journals);
+    json_decref(journals);
+    return result;
+}
+
+/* ---- export ---- */
+
+struct export {
+    FILE    *out;
+    int64_t  journal_id, seq; /* of the last row written */
+    int64_t  from_ms, to_ms;
+    int      found;
+};
+
+/* RFC 4180 quoting; =, +, - and @ in front, and tab or CR, are what spreadsheets take for formulas. */
+static void
+csv_text(FILE *out, const char *text)
+{
+    putc(',', out);
+    if (text == NULL)
+        return;
+    bool formula = text[0] != '\0' && strchr("=+-@\t\r", text[0]) != NULL;
+    if (!formula && strpbrk(text, ",\"\r\n") == NULL) {
+        fputs(text, out);
+        return;
+    }
+    putc('"', out);
+    if (formula)
+        putc('\'', out);
+    for (; *text != '\0'; text++) {
+        if (*text == '"')
+            putc('"', out);
+        putc(*text, out);
+    }
+    putc('"', out);
+}
+
+static void
+csv_time(FILE *out, int64_t ms)
+{
+    time_t    seconds = ms / 1000;
+    struct tm utc;
+    char      text[32];
+
+    gmtime_r(&seconds, &utc);
+    strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &utc);
+    fprintf(out, ",%s.%03dZ", text, (int) (ms % 1000));
+}
+
+static void
+csv_address(FILE *out, const void *ip, size_t len)
+{
+    char text[INET6_ADDRSTRLEN];
+    bool known = ip != NULL && (len == 4 || len == 16)
+                 && inet_ntop(len == 4 ? AF_INET : AF_INET6, ip, text, sizeof(text)) != NULL;
+    csv_text(out, known ? text : NULL);
+}
+
+static enum db_result
+export_row(void *ctx, const struct click_export *row)
+{
+    struct export *export = ctx;
+    FILE          *out = export->out;
+    char           id[TRACKER_CLICK_ID_LEN];
+
+    /* Click ids may begin with '-' and are written bare: nobody but us can make one, and scripts compare them. */
+    click_id_unpack(row->click_id, id);
+    fwrite(id, 1, sizeof(id), out);
+    csv_time(out, row->time_ms);
+    csv_time(out, row->received_ms);
+    fprintf(out, ",%.*s,%lld,%lld,%lld,%lld,%lld,%lld", TRACKER_JOURNAL_HEX_LEN, row->uuid_hex, (long long) row->seq,
+            (long long) row->program_id, (long long) row->campaign_id, (long long) row->link_id,
+            (long long) row->affiliate_id, (long long) row->flags);
+    fprintf(out, ",%s", row->first_touch != NULL ? row->first_touch : "");
+    csv_address(out, row->ip, row->ip_len);
+    csv_text(out, row->user_agent);
+    csv_text(out, row->referrer);
+    csv_text(out, row->params);
+    putc('\n', out);
+    return ferror(out) ? DB_ABORT : DB_OK;
+}
+
+static enum db_result
+export_work(struct db *db, void *ctx)
+{
+    struct export *export = ctx;
+    return click_page(db, &export->journal_id, &export->seq, export->from_ms, export->to_ms, EXPORT_PAGE, export_row,
+                      export, &export->found);
+}
+
+enum db_result
+export_clicks(const struct service *service, int64_t from_us, int64_t to_us, FILE *out)
+{
+    struct export  export = { .out = out, .from_ms = from_us / 1000, .to_ms = to_us / 1000 };
+    enum db_result result;
+
+    fputs("click_id,time,received,journal,sequence,program_id,campaign_id,link_id,affiliate_id,flags,first_touch,ip,"
+          "user_agent,referrer,params\n", out);
+    do
+        result = db_read(service->pool, export_work, &export);
+    while (result == DB_OK && export.found == EXPORT_PAGE);
+    return result == DB_OK && ferror(out) ? DB_ABORT : result;
+}
