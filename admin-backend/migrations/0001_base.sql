@@ -437,6 +437,7 @@ CREATE INDEX commissions_created ON commissions (created_us, id);
 CREATE INDEX commissions_affiliate ON commissions (affiliate_id, status, created_us, id);
 CREATE INDEX commissions_status ON commissions (status, created_us, id);
 CREATE INDEX commissions_referral ON commissions (referral_id);
+CREATE INDEX commissions_reverses ON commissions (reverses_id) WHERE reverses_id IS NOT NULL;
 CREATE INDEX commissions_period ON commissions (affiliate_id, period);  -- tiers count within a period
 
 CREATE TABLE payout_items (

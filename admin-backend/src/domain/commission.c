@@ -40,6 +40,8 @@ share_of(const struct tracker_money *basis, int64_t rate_ppm, struct commission_
     out->rate_ppm = rate_ppm;
     if (basis == NULL)
         return COMMISSION_NO_BASIS;
+    if (basis->minor < 0)
+        return COMMISSION_NEGATIVE;
     if (!amount_share(basis, rate_ppm, &out->amount))
         return COMMISSION_OUT_OF_RANGE;
     return out->amount.minor == 0 ? COMMISSION_ZERO : COMMISSION_DUE;
@@ -134,6 +136,8 @@ commission_verdict_name(enum commission_verdict verdict)
         return "no_plan";
     case COMMISSION_NO_BASIS:
         return "no_amount";
+    case COMMISSION_NEGATIVE:
+        return "negative_amount";
     case COMMISSION_ZERO:
         return "rounds_to_zero";
     case COMMISSION_OUT_OF_RANGE:

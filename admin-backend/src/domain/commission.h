@@ -28,6 +28,7 @@ enum commission_verdict {
     COMMISSION_DUE = 0,
     COMMISSION_NO_PLAN,       /* type NONE at every scope */
     COMMISSION_NO_BASIS,      /* a percentage of a conversion without an amount */
+    COMMISSION_NEGATIVE,      /* of a negative amount: only a reversal takes money back */
     COMMISSION_ZERO,          /* rounds to nothing: no row, no posting */
     COMMISSION_OUT_OF_RANGE
 };

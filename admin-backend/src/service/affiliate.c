@@ -157,7 +157,7 @@ create(struct db *db, struct decision *decision, struct service_error *error)
     program_row_free(&program);
     result = overlay(db, decision->ctx, &row, error);
     if (result == SERVICE_OK)
-        result = stored(affiliate_insert(db, &row, decision->service->now_us()), error);
+        result = stored(affiliate_insert(db, &row, decision->at_us), error);
     free(status);
     decision->id = row.id;
     return result == SERVICE_OK ? set_plan(db, decision, decision->ctx, error) : result;
@@ -180,7 +180,7 @@ edit(struct db *db, struct decision *decision, struct service_error *error)
     else
         result = overlay(db, request, &row, error);
     if (result == SERVICE_OK)
-        result = stored(affiliate_update(db, &row, decision->service->now_us()), error);
+        result = stored(affiliate_update(db, &row, decision->at_us), error);
     affiliate_row_free(&loaded);
     return result == SERVICE_OK ? set_plan(db, decision, request, error) : result;
 }
@@ -196,7 +196,7 @@ act(struct db *db, struct decision *decision, struct service_error *error)
     row = loaded;
     row.version = decision->version;
     row.status = decision->ctx;
-    rc = affiliate_update(db, &row, decision->service->now_us());
+    rc = affiliate_update(db, &row, decision->at_us);
     affiliate_row_free(&loaded);
     return stored(rc, error);
 }

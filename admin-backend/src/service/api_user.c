@@ -146,7 +146,7 @@ new_key(struct db *db, struct decision *decision, struct service_error *error)
     crypto_hash_sha256(hash, (const unsigned char *) request->key, strlen(request->key));
     memcpy(prefix, request->key, KEY_SHOWN);
     prefix[KEY_SHOWN] = '\0';
-    return stored(api_key_insert(db, decision->id, prefix, hash, decision->version, decision->service->now_us()),
+    return stored(api_key_insert(db, decision->id, prefix, hash, decision->version, decision->at_us),
                   error);
 }
 
@@ -164,7 +164,7 @@ create(struct db *db, struct decision *decision, struct service_error *error)
     program_row_free(&program);
     result = overlay(db, decision->ctx, &row, error);
     if (result == SERVICE_OK)
-        result = stored(api_user_insert(db, &row, decision->service->now_us()), error);
+        result = stored(api_user_insert(db, &row, decision->at_us), error);
     decision->id = row.id;
     return result == SERVICE_OK ? new_key(db, decision, error) : result;
 }

@@ -19,16 +19,19 @@ is_secret(const char *name)
     return false;
 }
 
-/* The object as text without its secret members; NULL for NULL or no memory. Secrets stand at the top level only: they are never nested in a resource. */
+/*
+ * The object as text without its secret members; NULL for no memory.  Secrets
+ * stand at the top level only: they are never nested in a resource.
+ */
 static char *
 redacted(const json_t *object)
 {
-    json_t     *copy, *value;
+    json_t     *copy = json_copy((json_t *) object), *value;
     const char *name;
     void       *next;
     char       *text;
 
-    if (object == NULL || (copy = json_copy((json_t *) object)) == NULL)
+    if (copy == NULL)
         return NULL;
     json_object_foreach_safe(copy, next, name, value) {
         if (is_secret(name))
@@ -40,13 +43,14 @@ redacted(const json_t *object)
 }
 
 enum db_result
-audit_write(const struct service *service, struct db *db, const struct actor *actor, const char *action,
-            const char *object_type, int64_t object_id, const json_t *before, const json_t *after, const char *reason)
+audit_write(struct db *db, const struct actor *actor, uint64_t at_us, const char *action, const char *object_type,
+            int64_t object_id, const json_t *before, const json_t *after, const char *reason)
 {
     char  id[24];
-    char *before_text = redacted(before), *after_text = redacted(after);
+    bool  was = before != NULL && !json_is_null(before), is = after != NULL && !json_is_null(after);
+    char *before_text = was ? redacted(before) : NULL, *after_text = is ? redacted(after) : NULL;
     struct audit_row row = {
-        .at_us = (int64_t) service->now_us(),
+        .at_us = (int64_t) at_us,
         .actor = actor->name,
         .action = action,
         .object_type = object_type,
@@ -58,15 +62,9 @@ audit_write(const struct service *service, struct db *db, const struct actor *ac
     enum db_result rc = DB_FAILED;
 
     snprintf(id, sizeof(id), "%" PRId64, object_id);
-    if ((before == NULL || before_text != NULL) && (after == NULL || after_text != NULL))
+    if ((!was || before_text != NULL) && (!is || after_text != NULL))
         rc = audit_append(db, &row);
     free(before_text);
     free(after_text);
     return rc;
-}
-
-bool
-audit_check(struct db *db, int64_t *broken_id)
-{
-    return audit_walk(db, broken_id) == DB_OK && *broken_id == 0;
 }

@@ -84,7 +84,7 @@ create(struct db *db, struct decision *decision, struct service_error *error)
     program_row_free(&program);
     result = overlay(decision, &row, error);
     if (result == SERVICE_OK)
-        result = stored(campaign_insert(db, &row, decision->service->now_us()), error);
+        result = stored(campaign_insert(db, &row, decision->at_us), error);
     decision->id = row.id;
     return result;
 }

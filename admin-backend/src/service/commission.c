@@ -44,7 +44,7 @@ commission_act(const struct service *service, const struct actor *actor, int64_t
 static enum service_result
 act(struct db *db, struct decision *decision, struct service_error *error)
 {
-    struct change         change = change_by(decision->service, decision->actor, decision->reason);
+    struct change         change = change_of(decision);
     struct commission_row row;
     enum db_result        rc = commission_find(db, decision->id, &row);
 
@@ -52,6 +52,9 @@ act(struct db *db, struct decision *decision, struct service_error *error)
         return service_refuse(error, SERVICE_NOT_FOUND, "not_found", "There is no such commission.");
     if (rc != DB_ROW)
         return service_from_db(error, rc, "commission_find");
+    if (row.reverses_id != 0)
+        return service_refuse(error, SERVICE_CONFLICT, "is_reversal",
+                              "A reversal follows its referral: reopen that to earn the commission again.");
     rc = step_commission(db, &row, *(enum commission_event *) decision->ctx, &change);
     if (rc == DB_CONFLICT)
         return service_refuse(error, SERVICE_CONFLICT, "illegal_state", "A commission that is %s cannot take this step.",

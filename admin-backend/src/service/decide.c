@@ -54,6 +54,7 @@ in_transaction(struct db *db, void *ctx)
     json_decref(attempt->object);
     attempt->object = NULL;
     attempt->decision->id = attempt->id;
+    attempt->decision->at_us = attempt->decision->service->now_us();
     service_error_clear(attempt->error);
 
     attempt->result = run(db, attempt);
@@ -127,7 +128,7 @@ change(struct db *db, struct attempt *attempt)
     if (result == SERVICE_OK) {
         rc = list_one(db, decision->spec, decision->id, &attempt->object);
         if (rc == DB_ROW)
-            rc = audit_write(decision->service, db, decision->actor, decision->action, decision->object_type,
+            rc = audit_write(db, decision->actor, decision->at_us, decision->action, decision->object_type,
                              decision->id, before, attempt->object, decision->reason);
         if (rc != DB_OK)
             result = service_from_db(attempt->error, rc == DB_DONE ? DB_FAILED : rc, decision->action);
@@ -148,7 +149,7 @@ keep_answer(struct db *db, struct attempt *attempt)
     body = json_dumps(attempt->object, JSON_COMPACT);
     rc = body == NULL ? DB_FAILED
                       : once_keep(db, actor->name, actor->once->key, actor->once->hash, body,
-                                  attempt->decision->service->now_us());
+                                  attempt->decision->at_us);
     free(body);
     return rc == DB_OK ? SERVICE_OK : service_from_db(attempt->error, rc, "once_keep");
 }

@@ -18,7 +18,11 @@
 #define FACTS_AT_ONCE 64
 #define FACT_TRIES    3
 #define RETRY_US      UINT64_C(1000000)
-#define PARK_STEP_US  UINT64_C(500000)
+
+/* How long a fact that must wait sleeps at first and at most: for its click, which takes seconds, or for a payout. */
+#define CLICK_STEP_US  UINT64_C(500000)
+#define PAYOUT_STEP_US UINT64_C(60000000)
+#define PARK_MOST_US   UINT64_C(3600000000)
 
 static const struct actor system_actor = { "system", "system", NULL };
 
@@ -26,6 +30,7 @@ struct derivation {
     const struct service *service;
     struct fact_key       key;
     struct fact           fact;
+    uint64_t              now_us; /* of this attempt */
 };
 
 static int            derive_all(const struct service *service, const struct fact_key *keys, int count);
@@ -111,25 +116,47 @@ status_name(int status)
     return "pending";
 }
 
+/* What makes two facts one conversion: the sender's id, else the click (once per event), else nothing does. */
+#define TXID_MAX (FACT_TEXT_MAX + 8)
+
+static void
+name_transaction(const struct fact *fact, char txid[TXID_MAX])
+{
+    if (fact->txid[0] != '\0')
+        snprintf(txid, TXID_MAX, "%s", fact->txid);
+    else if (fact->click_id[0] != '\0')
+        snprintf(txid, TXID_MAX, "click:%s", fact->click_id);
+    else
+        snprintf(txid, TXID_MAX, "fact:%lld:%lld", (long long) fact->key.journal_id, (long long) fact->key.seq);
+}
+
 static enum db_result
 derive(struct db *db, void *ctx)
 {
     struct derivation    *d = ctx;
     struct conversion_row known;
-    char                  txid[FACT_TEXT_MAX + 8];
+    char                  txid[TXID_MAX];
     enum db_result        rc = fact_read(db, d->key, &d->fact);
 
+    d->now_us = d->service->now_us();
     if (rc != DB_ROW)
         return rc == DB_DONE ? DB_OK : rc;
-    if (d->fact.txid[0] != '\0')
-        snprintf(txid, sizeof(txid), "%s", d->fact.txid);
-    else
-        snprintf(txid, sizeof(txid), "click:%s", d->fact.click_id);
+    name_transaction(&d->fact, txid);
 
     rc = conversion_find(db, d->fact.program_id, d->fact.event, txid, &known);
     if (rc == DB_ROW)
         return repeat(db, d, &known);
     return rc == DB_DONE ? convert(db, d, txid) : rc;
+}
+
+/* Sleeps half as long again each time. */
+static enum db_result
+park(struct db *db, const struct derivation *d, uint64_t first_us)
+{
+    uint64_t received_us = (uint64_t) d->fact.received_ms * 1000;
+    uint64_t sleep_us = first_us + (d->now_us > received_us ? (d->now_us - received_us) / 2 : 0);
+
+    return fact_park(db, d->key, d->now_us + (sleep_us < PARK_MOST_US ? sleep_us : PARK_MOST_US));
 }
 
 /* ---- said again ---- */
@@ -145,26 +172,20 @@ same_content(const struct fact *fact, const struct conversion_row *known)
     return amount && click;
 }
 
-/* The advertiser takes its own conversion back: an undecided or approved referral follows, if its money still can. */
+/* The advertiser takes its own conversion back: an undecided or approved referral follows. */
 static enum db_result
-reject_referral(struct db *db, const struct derivation *d, int64_t conversion_id)
+reject_referral(struct db *db, const struct derivation *d, const struct referral_row *referral)
 {
-    struct change       change = { system_actor.name, "rejected by the advertiser", d->service->now_us() };
-    struct referral_row referral;
-    json_t             *before = NULL, *after = NULL;
-    enum db_result      rc = referral_of_conversion(db, conversion_id, &referral);
+    struct change  change = { system_actor.name, "rejected by the advertiser", d->now_us };
+    json_t        *before = NULL, *after = NULL;
+    enum db_result rc = list_one(db, &referral_list, referral->id, &before);
 
-    if (rc == DB_DONE || (rc == DB_ROW && referral.state == REFERRAL_REJECTED))
-        return DB_OK;
-    if (rc != DB_ROW)
-        return rc;
-    rc = list_one(db, &referral_list, referral.id, &before);
     if (rc == DB_ROW)
-        rc = step_referral(db, &referral, REFERRAL_REJECT, &change);
+        rc = step_referral(db, referral, REFERRAL_REJECT, &change);
     if (rc == DB_OK)
-        rc = list_one(db, &referral_list, referral.id, &after);
+        rc = list_one(db, &referral_list, referral->id, &after);
     if (rc == DB_ROW)
-        rc = audit_write(d->service, db, &system_actor, "referral.reject", "referral", referral.id, before, after,
+        rc = audit_write(db, &system_actor, change.at_us, "referral.reject", "referral", referral->id, before, after,
                          change.reason);
     json_decref(before);
     json_decref(after);
@@ -174,16 +195,35 @@ reject_referral(struct db *db, const struct derivation *d, int64_t conversion_id
 static enum db_result
 contradict(struct db *db, const struct derivation *d, int64_t conversion_id, const char *reason)
 {
-    enum db_result rc = conversion_conflict(db, conversion_id, d->key, reason, d->service->now_us());
+    enum db_result rc = conversion_conflict(db, conversion_id, d->key, reason, d->now_us);
 
     return rc == DB_OK ? fact_close(db, d->key, "conflict", conversion_id) : rc;
 }
 
 static enum db_result
+move_status(struct db *db, const struct derivation *d, const struct conversion_row *known, const char *status)
+{
+    struct referral_row referral;
+    enum db_result      found = referral_of_conversion(db, known->id, &referral), rc;
+    bool                follows = found == DB_ROW && strcmp(status, "rejected") == 0
+                   && referral.state != REFERRAL_REJECTED;
+    bool                busy = false;
+
+    if (found != DB_ROW && found != DB_DONE)
+        return found;
+    rc = follows ? referral_in_payout(db, referral.id, &busy) : DB_OK;
+    if (rc != DB_OK || busy)
+        return busy ? park(db, d, PAYOUT_STEP_US) : rc;
+    rc = conversion_set_status(db, known->id, known->status, status);
+    if (rc == DB_OK && follows)
+        rc = reject_referral(db, d, &referral);
+    return rc == DB_OK ? fact_close(db, d->key, "status_moved", known->id) : rc;
+}
+
+static enum db_result
 repeat(struct db *db, const struct derivation *d, const struct conversion_row *known)
 {
-    const char    *status = status_name(d->fact.status);
-    enum db_result rc;
+    const char *status = status_name(d->fact.status);
 
     if (!same_content(&d->fact, known))
         return contradict(db, d, known->id, "other_content");
@@ -191,11 +231,7 @@ repeat(struct db *db, const struct derivation *d, const struct conversion_row *k
         return fact_close(db, d->key, "repeated", known->id);
     if (strcmp(known->status, "rejected") == 0)
         return contradict(db, d, known->id, "status_after_rejection");
-
-    rc = conversion_set_status(db, known->id, known->status, status);
-    if (rc == DB_OK && strcmp(status, "rejected") == 0)
-        rc = reject_referral(db, d, known->id);
-    return rc == DB_OK ? fact_close(db, d->key, "status_moved", known->id) : rc;
+    return move_status(db, d, known, status);
 }
 
 /* ---- said for the first time ---- */
@@ -217,15 +253,6 @@ static enum db_result accrue(struct db *db, const struct derivation *d, int64_t 
                              int64_t referral_id, const struct earning *earning);
 
 static enum db_result
-park(struct db *db, const struct derivation *d)
-{
-    uint64_t now = d->service->now_us();
-    uint64_t waited = now - (uint64_t) d->fact.received_ms * 1000;
-
-    return fact_park(db, d->key, now + PARK_STEP_US + waited / 2);
-}
-
-static enum db_result
 convert(struct db *db, const struct derivation *d, const char *txid)
 {
     struct attribution attribution;
@@ -236,8 +263,8 @@ convert(struct db *db, const struct derivation *d, const char *txid)
     if (rc != DB_OK)
         return rc;
     if (attribution.verdict == ATTRIBUTION_TOO_EARLY)
-        return park(db, d);
-    rc = conversion_insert(db, &d->fact, txid, status_name(d->fact.status), d->service->now_us(), &conversion_id);
+        return park(db, d, CLICK_STEP_US);
+    rc = conversion_insert(db, &d->fact, txid, status_name(d->fact.status), d->now_us, &conversion_id);
     if (rc != DB_OK)
         return rc;
     if (attribution.verdict == ATTRIBUTION_NOBODY)
@@ -345,7 +372,7 @@ refer(struct db *db, const struct derivation *d, const struct attribution *attri
       int64_t *referral_id, const struct earning *earning)
 {
     const struct tracker_touch *touch = &attribution->touches[attribution->winner];
-    struct change               change = { system_actor.name, NULL, d->service->now_us() };
+    struct change               change = { system_actor.name, NULL, d->now_us };
     json_t                     *why = attribution_why(attribution);
     char                       *text;
     enum db_result              rc = DB_FAILED;
@@ -376,7 +403,7 @@ static enum db_result
 accrue(struct db *db, const struct derivation *d, int64_t affiliate_id, int64_t conversion_id, int64_t referral_id,
        const struct earning *earning)
 {
-    struct change change = { system_actor.name, NULL, d->service->now_us() };
+    struct change change = { system_actor.name, NULL, d->now_us };
     bool          share = earning->due.rate_ppm >= 0;
     char         *why = json_dumps(earning->why, JSON_COMPACT);
     struct commission_new commission = {

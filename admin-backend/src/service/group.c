@@ -110,7 +110,7 @@ create(struct db *db, struct decision *decision, struct service_error *error)
     program_row_free(&program);
     result = overlay(db, decision->ctx, &row, error);
     if (result == SERVICE_OK)
-        result = stored(group_insert(db, &row, decision->service->now_us()), error);
+        result = stored(group_insert(db, &row, decision->at_us), error);
     decision->id = row.id;
     return result == SERVICE_OK ? set_plan(db, decision, decision->ctx, error) : result;
 }

@@ -118,16 +118,16 @@ create(struct db *db, struct decision *decision, struct service_error *error)
     const struct request *request = decision->ctx;
     char                  code[CODE_LEN + 1];
     struct link_row       row = { .append_click_id = 1, .version = decision->version, .state = "active" };
-    uint64_t              now = decision->service->now_us();
     enum service_result   result = overlay(db, request, &row, error);
 
     if (result != SERVICE_OK)
         return result;
     random_code(code);
     row.code = request->values[CODE].given ? request->values[CODE].text : code;
-    result = stored(link_insert(db, &row, now), error);
+    result = stored(link_insert(db, &row, decision->at_us), error);
     decision->id = row.id;
-    return result == SERVICE_OK ? stored(link_version_write(db, &row, now / 1000), error) : result;
+    /* From ever: nobody had it before, and an edge whose clock is behind ours must not click on nobody's link. */
+    return result == SERVICE_OK ? stored(link_version_write(db, &row, 0), error) : result;
 }
 
 static enum service_result
@@ -135,7 +135,6 @@ edit(struct db *db, struct decision *decision, struct service_error *error)
 {
     const struct request *request = decision->ctx;
     struct link_row       loaded, row;
-    uint64_t              now = decision->service->now_us();
     enum service_result   result;
     enum db_result        rc = link_load(db, decision->id, &loaded);
 
@@ -148,10 +147,10 @@ edit(struct db *db, struct decision *decision, struct service_error *error)
     else
         result = overlay(db, request, &row, error);
     if (result == SERVICE_OK)
-        result = stored(link_update(db, &row, now), error);
+        result = stored(link_update(db, &row, decision->at_us), error);
     if (result == SERVICE_OK
         && (row.affiliate_id != loaded.affiliate_id || row.campaign_id != loaded.campaign_id))
-        result = stored(link_version_write(db, &row, now / 1000), error);
+        result = stored(link_version_write(db, &row, decision->at_us / 1000), error);
     link_row_free(&loaded);
     return result;
 }

@@ -27,11 +27,11 @@ enum db_result step_commission(struct db *db, const struct commission_row *commi
 enum db_result step_referral(struct db *db, const struct referral_row *referral, enum referral_event event,
                              const struct change *change);
 
-/* What a change looks like for an actor now. */
+/* What a decision's changes say of who, when and why. */
 static inline struct change
-change_by(const struct service *service, const struct actor *actor, const char *reason)
+change_of(const struct decision *decision)
 {
-    return (struct change){ .actor = actor->name, .reason = reason, .at_us = service->now_us() };
+    return (struct change){ .actor = decision->actor->name, .reason = decision->reason, .at_us = decision->at_us };
 }
 
 /* Views of the three, for lists, single objects and audit rows; "SELECT ..." of each list_spec makes their columns. */

@@ -113,7 +113,7 @@ static enum service_result
 create(struct db *db, struct decision *decision, struct service_error *error)
 {
     const struct creation *creation = decision->ctx;
-    struct change          change = change_by(decision->service, decision->actor, NULL);
+    struct change          change = change_of(decision);
     struct payout_new      new = { .affiliate_id = creation->affiliate_id };
     struct payee           payee;
     const char            *currency;
@@ -176,7 +176,7 @@ payout_submit(const struct service *service, const struct actor *actor, int64_t 
 static enum service_result
 submit(struct db *db, struct decision *decision, struct service_error *error)
 {
-    struct change       change = change_by(decision->service, decision->actor, NULL);
+    struct change       change = change_of(decision);
     struct payout_row   payout;
     enum payout_state   to;
     enum service_result result = enter(db, decision->id, PAYOUT_SUBMIT, &payout, &to, error);
@@ -216,7 +216,7 @@ static enum service_result
 pay(struct db *db, struct decision *decision, struct service_error *error)
 {
     const struct payment *payment = decision->ctx;
-    struct change         change = change_by(decision->service, decision->actor, NULL);
+    struct change         change = change_of(decision);
     struct payout_row     payout;
     enum payout_state     to;
     bool                  used = false;
@@ -253,7 +253,7 @@ payout_cancel(const struct service *service, const struct actor *actor, int64_t 
 static enum service_result
 cancel(struct db *db, struct decision *decision, struct service_error *error)
 {
-    struct change       change = change_by(decision->service, decision->actor, decision->reason);
+    struct change       change = change_of(decision);
     struct payout_row   payout;
     enum payout_state   to;
     enum service_result result = enter(db, decision->id, PAYOUT_CANCEL, &payout, &to, error);

@@ -7,7 +7,8 @@
 #include "service/view.h"
 #include "store/plan.h"
 
-static bool parse_plan(const json_t *commission, struct plan *plan, const char **complaint);
+static bool    parse_plan(const json_t *commission, struct plan *plan, const char **complaint);
+static json_t *plan_json(const struct plan *plan);
 
 enum service_result
 plan_set(const struct service *service, struct db *db, const struct actor *actor, const char *scope, int64_t scope_id,
@@ -26,14 +27,12 @@ plan_set(const struct service *service, struct db *db, const struct actor *actor
     rc = plan_find(db, scope, scope_id, now, &before);
     if (rc != DB_OK)
         return service_from_db(error, rc, "plan_find");
-    if (before.id == 0 && plan.type == PLAN_NONE)
-        return SERVICE_OK;
-
-    was = plan_view(db, scope, scope_id, now);
-    rc = plan_append(db, scope, scope_id, &plan, now, now, &id);
-    is = rc == DB_OK ? plan_view(db, scope, scope_id, now) : NULL;
+    was = plan_json(&before.plan);
+    is = plan_json(&plan);
+    if (!json_equal(was, is)) /* else the version in force goes on */
+        rc = plan_append(db, scope, scope_id, &plan, now, now, &id);
     if (rc == DB_OK && !json_equal(was, is))
-        rc = audit_write(service, db, actor, "plan.set", scope, scope_id, was, is, NULL);
+        rc = audit_write(db, actor, now, "plan.set", scope, scope_id, was, is, NULL);
     json_decref(was);
     json_decref(is);
     return rc == DB_OK ? SERVICE_OK : service_from_db(error, rc, "plan_append");
@@ -68,6 +67,7 @@ parse_fixed(const json_t *commission, struct plan *plan, const char **complaint)
 
     *complaint = "needs amount: {\"amount\":\"5.00\",\"currency\":\"EUR\"}";
     return amount != NULL && currency != NULL
+           && json_object_size(money) == 2
            && tracker_money_parse((struct tracker_str){ amount, strlen(amount) },
                                   (struct tracker_str){ currency, strlen(currency) }, &plan->fixed)
                   == TRACKER_MONEY_OK;

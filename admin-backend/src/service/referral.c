@@ -52,7 +52,7 @@ referral_act(const struct service *service, const struct actor *actor, int64_t i
 static enum service_result
 act(struct db *db, struct decision *decision, struct service_error *error)
 {
-    struct change       change = change_by(decision->service, decision->actor, decision->reason);
+    struct change       change = change_of(decision);
     struct referral_row row;
     enum db_result      rc = referral_find(db, decision->id, &row);
 
@@ -80,13 +80,24 @@ on_approve(struct db *db, const struct commission_row *rows, int count, const st
     return rc;
 }
 
+/* Paid once, taken back once: a referral that was reopened since keeps its older pair of rows. */
+static bool
+is_reversed(const struct commission_row *rows, int count, int64_t id)
+{
+    for (int i = 0; i < count; i++) {
+        if (rows[i].reverses_id == id)
+            return true;
+    }
+    return false;
+}
+
 static enum db_result
 on_reject(struct db *db, const struct commission_row *rows, int count, const struct change *change)
 {
     enum db_result rc = DB_OK;
 
     for (int i = 0; rc == DB_OK && i < count; i++) {
-        if (strcmp(rows[i].kind, "commission") == 0)
+        if (rows[i].reverses_id == 0 && !is_reversed(rows, count, rows[i].id))
             rc = take_back(db, &rows[i], change);
     }
     return rc;
@@ -184,7 +195,7 @@ accrue_anew(struct db *db, const struct referral_row *referral, const struct com
     enum db_result               rc;
 
     for (int i = 0; i < count; i++) {
-        if (strcmp(rows[i].kind, "commission") == 0)
+        if (rows[i].reverses_id == 0)
             last = &rows[i];
     }
     if (last == NULL)
@@ -281,7 +292,7 @@ edit(struct db *db, struct decision *decision, struct service_error *error)
 {
     struct annotation *annotation = decision->ctx;
     enum db_result     rc = referral_annotate(db, decision->id, annotation->if_version, annotation->tags,
-                                              annotation->notes, decision->service->now_us());
+                                              annotation->notes, decision->at_us);
 
     if (rc == DB_CONFLICT)
         return service_refuse(error, SERVICE_STALE, "stale", "The referral was changed by somebody else meanwhile.");

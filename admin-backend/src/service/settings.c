@@ -215,14 +215,15 @@ ensure(struct db *db, void *ctx)
     }
     if (rc != DB_DONE)
         return rc;
-    row = (struct program_row){ .name = "Affiliate program", .currency = "EUR", .time_zone = "UTC",
+    row = (struct program_row){ .name = PROGRAM_UNNAMED, .currency = "EUR", .time_zone = "UTC",
                                 .attribution = "last", .cookie_days = 30, .fallback = "", .state = "active" };
     rc = config_version_next(db, &row.version);
     if (rc == DB_OK)
         rc = program_insert(db, &row, first->service->now_us());
     first->id = row.id;
     if (rc == DB_OK && (rc = list_one(db, &program_list, row.id, &view)) == DB_ROW) {
-        rc = audit_write(first->service, db, &system_actor, "program.create", "program", row.id, NULL, view, NULL);
+        rc = audit_write(db, &system_actor, first->service->now_us(), "program.create", "program", row.id, NULL, view,
+                         NULL);
         json_decref(view);
     }
     return rc;

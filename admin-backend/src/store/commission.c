@@ -5,7 +5,7 @@
 #define COMMISSION_COLUMNS                                                                                           \
     "SELECT c.id AS id, c.program_id AS program_id, c.affiliate_id AS affiliate_id, c.referral_id AS referral_id,"    \
     " c.conversion_id AS conversion_id, c.plan_id AS plan_id, c.revision AS revision, c.basis_minor AS basis_minor," \
-    " c.rate_ppm AS rate_ppm, c.period AS period, c.kind AS kind, c.amount_minor AS amount_minor,"                   \
+    " c.rate_ppm AS rate_ppm, c.reverses_id AS reverses_id, c.period AS period, c.kind AS kind, c.amount_minor AS amount_minor,"                   \
     " c.currency AS currency, c.status AS status, COALESCE(p.hold_days, 0) AS hold_days"                             \
     " FROM commissions c LEFT JOIN plans p ON p.id = c.plan_id"
 
@@ -82,6 +82,7 @@ read_commission(struct db_stmt *row, struct commission_row *out)
     out->plan_id = db_int(row, "plan_id");
     out->revision = db_int(row, "revision");
     out->hold_days = db_int(row, "hold_days");
+    out->reverses_id = db_int(row, "reverses_id");
     out->has_basis = !db_is_null(row, "basis_minor");
     out->basis_minor = db_int(row, "basis_minor");
     out->rate_ppm = db_is_null(row, "rate_ppm") ? -1 : db_int(row, "rate_ppm");
@@ -129,6 +130,19 @@ commissions_of_referral(struct db *db, int64_t referral_id, struct commission_ro
 }
 
 enum db_result
+referral_in_payout(struct db *db, int64_t referral_id, bool *busy)
+{
+    struct db_stmt *row;
+    enum db_result  rc = db_query(db, &row,
+                                  "SELECT id FROM commissions WHERE referral_id = $1 AND status = 'in_payout' LIMIT 1",
+                                  "i", referral_id);
+
+    *busy = rc == DB_ROW;
+    db_end(row);
+    return rc == DB_ROW || rc == DB_DONE ? DB_OK : rc;
+}
+
+enum db_result
 commission_move(struct db *db, int64_t id, enum commission_state from, enum commission_state to, int64_t payable_us,
                 const struct change *change)
 {
@@ -151,29 +165,15 @@ commissions_in_period(struct db *db, int64_t affiliate_id, const char *period, i
 {
     struct db_stmt *row;
     enum db_result  rc = db_query(db, &row,
-                                  "SELECT COUNT(*) AS n FROM commissions WHERE affiliate_id = $1 AND period = $2"
-                                   " AND kind = 'commission' AND revision = 0 AND status <> 'rejected'",
+                                  "SELECT COUNT(DISTINCT c.referral_id) AS n FROM commissions c"
+                                   " WHERE c.affiliate_id = $1 AND c.period = $2 AND c.kind = 'commission'"
+                                   " AND c.status <> 'rejected' AND NOT EXISTS"
+                                   " (SELECT 1 FROM commissions r WHERE r.reverses_id = c.id)",
                                   "is", affiliate_id, period);
 
     if (rc != DB_ROW)
         return rc == DB_DONE ? DB_FAILED : rc;
     *count = db_int(row, "n");
-    db_end(row);
-    return DB_OK;
-}
-
-enum db_result
-commission_last_revision(struct db *db, int64_t referral_id, const char *kind, int64_t *revision)
-{
-    struct db_stmt *row;
-    enum db_result  rc = db_query(db, &row,
-                                  "SELECT COALESCE(MAX(revision), -1) AS revision FROM commissions"
-                                   " WHERE referral_id = $1 AND kind = $2",
-                                  "is", referral_id, kind);
-
-    if (rc != DB_ROW)
-        return rc == DB_DONE ? DB_FAILED : rc;
-    *revision = db_int(row, "revision");
     db_end(row);
     return DB_OK;
 }

@@ -46,6 +46,7 @@ enum db_result referral_annotate(struct db *db, int64_t id, int64_t if_version, 
 
 struct commission_row {
     int64_t id, program_id, affiliate_id, referral_id, conversion_id, plan_id, revision, hold_days;
+    int64_t reverses_id; /* 0: it is no reversal */
     int64_t basis_minor, rate_ppm; /* -1: none */
     bool    has_basis;
     char    period[8], kind[12];
@@ -68,12 +69,13 @@ enum db_result commission_insert(struct db *db, const struct commission_new *com
 enum db_result commission_find(struct db *db, int64_t id, struct commission_row *out);            /* DB_ROW, DB_DONE */
 /* All commissions of a referral, oldest first.  *count in: room, out: found (DB_FAILED when there are more). */
 enum db_result commissions_of_referral(struct db *db, int64_t referral_id, struct commission_row *rows, int *count);
+/* Whether a payout that is not yet paid holds a commission of that referral. */
+enum db_result referral_in_payout(struct db *db, int64_t referral_id, bool *busy);
 /* payable_us 0: unchanged. */
 enum db_result commission_move(struct db *db, int64_t id, enum commission_state from, enum commission_state to,
                                int64_t payable_us, const struct change *change);
-/* How many commissions the affiliate earned in that period already: what tiers count. */
+/* How many referrals earned the affiliate something in that period that still stands: what tiers count. */
 enum db_result commissions_in_period(struct db *db, int64_t affiliate_id, const char *period, int64_t *count);
-enum db_result commission_last_revision(struct db *db, int64_t referral_id, const char *kind, int64_t *revision);
 
 /* ---- payouts ---- */
 
