@@ -56,7 +56,8 @@ enum service_result settings_get(const struct service *service, json_t **object,
 enum service_result settings_edit(const struct service *service, const struct actor *actor, int64_t if_version,
                                   const json_t *patch, json_t **object, struct service_error *error);
 
-/* Makes the first program if there is none (every start); its id. */
+/* Makes the first program if there is none (every start); its id. Nobody has named it yet. */
+#define PROGRAM_UNNAMED "Affiliate program"
 enum service_result program_ensure(const struct service *service, int64_t *id, struct service_error *error);
 
 /* Numbers of [from_us, to_us): see Dashboard in docs/openapi.yaml. */

@@ -7,9 +7,11 @@
 
 #include <sodium.h>
 
+#include "service/catalog.h"
 #include "service/decide.h"
 #include "service/fields.h"
 #include "service/view.h"
+#include "store/catalog.h"
 #include "store/once.h"
 #include "store/people.h"
 
@@ -153,7 +155,7 @@ static enum service_result
 add_staff(struct db *db, struct decision *decision, struct service_error *error)
 {
     const struct account *account = decision->ctx;
-    uint64_t              now = decision->service->now_us();
+    uint64_t              now = decision->at_us;
     uint8_t               hash[PEOPLE_HASH_LEN];
     enum db_result        rc = DB_OK;
 
@@ -231,6 +233,38 @@ setup_accept(const struct service *service, const char *secret, const json_t *bo
     return result;
 }
 
+static enum service_result
+put_password(struct db *db, struct decision *decision, struct service_error *error)
+{
+    enum db_result rc = affiliate_set_password_hash(db, decision->id, decision->ctx, decision->at_us);
+
+    return rc == DB_OK ? SERVICE_OK : service_from_db(error, rc == DB_DONE ? DB_FAILED : rc, "affiliate_set_password");
+}
+
+enum service_result
+affiliate_set_password(const struct service *service, const struct actor *actor, int64_t id, const char *password,
+                       struct service_error *error)
+{
+    char            hash[crypto_pwhash_STRBYTES];
+    const char     *complaint = password_complaint(password, NULL);
+    struct decision decision = {
+        .service = service,
+        .actor = actor,
+        .spec = &affiliate_list,
+        .object_type = "affiliate",
+        .action = "affiliate.set_password",
+        .id = id,
+        .step = put_password,
+        .ctx = hash,
+    };
+
+    if (complaint != NULL)
+        return service_invalid(error, "password", complaint);
+    if (!password_hash(password, hash))
+        return service_refuse(error, SERVICE_UNAVAILABLE, "no_memory", "The server is short of memory; try again.");
+    return decide(&decision, NULL, error);
+}
+
 struct invitation {
     const struct service *service;
     bool                  needed;
@@ -288,7 +322,7 @@ add_token(struct db *db, struct decision *decision, struct service_error *error)
     new_secret("aff_staff_", token->text, hash);
     snprintf(prefix, sizeof(prefix), "%.15s", token->text);
     decision->id = staff.id;
-    rc = token_insert(db, staff.id, token->name, prefix, hash, decision->service->now_us());
+    rc = token_insert(db, staff.id, token->name, prefix, hash, decision->at_us);
     return rc == DB_OK ? SERVICE_OK : service_from_db(error, rc, "token_insert");
 }
 

@@ -21,6 +21,10 @@ enum service_result staff_create(const struct service *service, const struct act
 enum service_result token_create(const struct service *service, const struct actor *actor, const char *email,
                                  const char *name, char *token, struct service_error *error);
 
+/* What an affiliate logs in to the portal with. */
+enum service_result affiliate_set_password(const struct service *service, const struct actor *actor, int64_t id,
+                                           const char *password, struct service_error *error);
+
 /* ---- the first start ---- */
 
 /*

@@ -300,6 +300,15 @@ affiliate_update(struct db *db, const struct affiliate_row *row, uint64_t now_us
     return updated(stmt);
 }
 
+enum db_result
+affiliate_set_password_hash(struct db *db, int64_t id, const char *hash, uint64_t now_us)
+{
+    enum db_result rc = db_exec(db, "UPDATE affiliates SET password_hash = $2, updated_us = $3 WHERE id = $1", "isi", id,
+                                hash, (int64_t) now_us);
+
+    return rc == DB_OK && db_changes(db) != 1 ? DB_DONE : rc;
+}
+
 /* ---- campaigns ---- */
 
 enum db_result

@@ -51,6 +51,8 @@ void           group_row_free(struct group_row *row);
 enum db_result affiliate_load(struct db *db, int64_t id, struct affiliate_row *row);
 enum db_result affiliate_insert(struct db *db, struct affiliate_row *row, uint64_t now_us);
 enum db_result affiliate_update(struct db *db, const struct affiliate_row *row, uint64_t now_us);
+/* An Argon2id hash for the portal's log-in. DB_DONE: no such affiliate. */
+enum db_result affiliate_set_password_hash(struct db *db, int64_t id, const char *hash, uint64_t now_us);
 void           affiliate_row_free(struct affiliate_row *row);
 
 enum db_result campaign_load(struct db *db, int64_t id, struct campaign_row *row);

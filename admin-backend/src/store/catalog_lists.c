@@ -294,6 +294,7 @@ audit_view(struct db_stmt *row)
 }
 
 static const struct list_filter staff_filters[] = {
+    { "email", LIST_TEXT, "s.email = ?" },
     { "role", LIST_TEXT_SET, "s.role = ?" },
     { "status", LIST_TEXT_SET, "s.state = ?" },
     { NULL, LIST_INT, NULL },
