@@ -60,6 +60,7 @@ typedef struct {
     ngx_shm_zone_t                   *shm_zone;
     ngx_http_affiliate_zone_t        *zone;          /* mapped before any worker starts */
     ngx_thread_pool_t                *thread_pool;   /* "default" */
+    ngx_uint_t                        takes_conversions; /* affiliate_conversion stands in some location */
     ngx_str_t                         needed_by;     /* a directive that cannot do without affiliate_state; or len 0 */
 } ngx_http_affiliate_main_conf_t;
 

@@ -43,7 +43,6 @@ ngx_http_affiliate_create_main_conf(ngx_conf_t *cf)
         return NULL;
     }
 
-    amcf->state = NGX_CONF_UNSET_PTR;
     amcf->journal.traffic_quota = NGX_CONF_UNSET;
     amcf->journal.money_quota = NGX_CONF_UNSET;
     amcf->journal.retain = NGX_CONF_UNSET;
@@ -57,7 +56,6 @@ ngx_http_affiliate_init_main_conf(ngx_conf_t *cf, void *conf)
     ngx_str_t                       name = ngx_string(NGX_HTTP_AFFILIATE_ZONE_NAME);
     ngx_http_affiliate_main_conf_t *amcf = conf;
 
-    ngx_conf_init_ptr_value(amcf->state, NULL);
     ngx_conf_init_value(amcf->journal.traffic_quota, (off_t) 4 * 1024 * 1024 * 1024);
     ngx_conf_init_value(amcf->journal.money_quota, (off_t) 256 * 1024 * 1024);
     ngx_conf_init_value(amcf->journal.retain, 26 * 60 * 60);
@@ -509,7 +507,22 @@ ngx_http_affiliate_set_click(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 char *
 ngx_http_affiliate_set_conversion(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    return ngx_http_affiliate_take_location(cf, cmd, ngx_http_affiliate_conversion_handler);
+    ngx_http_core_loc_conf_t       *clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    ngx_http_affiliate_loc_conf_t  *alcf = conf;
+    ngx_http_affiliate_main_conf_t *amcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_affiliate_module);
+
+    if (alcf->conversion) {
+        return "is duplicate";
+    }
+    alcf->conversion = 1;
+    amcf->takes_conversions = 1;
+    amcf->needed_by = cmd->name;
+
+    /* beside a proxy_pass, before or after it, only POST is ours: that is taken before the content phase */
+    if (clcf->handler == NULL) {
+        clcf->handler = ngx_http_affiliate_conversion_handler;
+    }
+    return NGX_CONF_OK;
 }
 
 char *

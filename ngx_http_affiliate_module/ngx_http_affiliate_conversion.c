@@ -55,6 +55,20 @@ ngx_http_affiliate_conversion_handler(ngx_http_request_t *r)
     return rc >= NGX_HTTP_SPECIAL_RESPONSE ? rc : NGX_DONE;
 }
 
+ngx_int_t
+ngx_http_affiliate_conversion_precontent(ngx_http_request_t *r)
+{
+    ngx_http_affiliate_loc_conf_t *alcf = ngx_http_get_module_loc_conf(r, ngx_http_affiliate_module);
+
+    if (!alcf->conversion || r->method != NGX_HTTP_POST) {
+        return NGX_DECLINED;
+    }
+
+    /* a phase does not finalize what its handler answered, as the content phase does */
+    ngx_http_finalize_request(r, ngx_http_affiliate_conversion_handler(r));
+    return NGX_DONE;
+}
+
 /* The body has been read: its reference on the request goes with the answer. */
 static void
 ngx_http_affiliate_conversion_read(ngx_http_request_t *r)
@@ -293,6 +307,9 @@ ngx_http_affiliate_conversion_text(ngx_http_request_t *r, struct tracker_str *bo
     for (cl = bufs; cl != NULL; cl = cl->next) {
         b = cl->buf;
         len = ngx_buf_size(b);
+        if (len == 0) {
+            continue; /* a chunked body ends with a buffer that is neither memory nor file */
+        }
         if (ngx_buf_in_memory(b)) {
             ngx_memcpy(p, b->pos, len);
         } else {

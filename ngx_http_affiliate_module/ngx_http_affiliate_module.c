@@ -12,6 +12,7 @@
 #include "ngx_http_affiliate_request.h"
 
 static ngx_int_t ngx_http_affiliate_preconfiguration(ngx_conf_t *cf);
+static ngx_int_t ngx_http_affiliate_postconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_http_affiliate_init_process(ngx_cycle_t *cycle);
 static void      ngx_http_affiliate_exit_process(ngx_cycle_t *cycle);
 
@@ -105,10 +106,10 @@ static ngx_command_t ngx_http_affiliate_commands[] = {
     ngx_null_command
 };
 
-/* No phase handlers yet: a click, a conversion and the status page are each a location's content. */
+/* Clicks and the status page are a location's content; a conversion comes before it, see conversion.c. */
 static ngx_http_module_t ngx_http_affiliate_module_ctx = {
     ngx_http_affiliate_preconfiguration,  /* preconfiguration */
-    NULL,                                 /* postconfiguration */
+    ngx_http_affiliate_postconfiguration, /* postconfiguration */
 
     ngx_http_affiliate_create_main_conf,  /* create main configuration */
     ngx_http_affiliate_init_main_conf,    /* init main configuration */
@@ -152,6 +153,25 @@ ngx_http_affiliate_preconfiguration(ngx_conf_t *cf)
     }
 
     return ngx_http_affiliate_add_variables(cf);
+}
+
+static ngx_int_t
+ngx_http_affiliate_postconfiguration(ngx_conf_t *cf)
+{
+    ngx_http_handler_pt            *h;
+    ngx_http_core_main_conf_t      *cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+    ngx_http_affiliate_main_conf_t *amcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_affiliate_module);
+
+    if (!amcf->takes_conversions) {
+        return NGX_OK;
+    }
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_PRECONTENT_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+    *h = ngx_http_affiliate_conversion_precontent;
+    return NGX_OK;
 }
 
 /* Cache manager and loader come through here as well: they answer nobody. */

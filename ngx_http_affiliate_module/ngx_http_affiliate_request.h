@@ -21,6 +21,7 @@ typedef struct {
     ngx_http_complex_value_t        *code;      /* affiliate_click CODE; NULL: the URI after the location's prefix */
     ngx_http_complex_value_t        *not_found; /* affiliate_not_found URL; NULL: 404 */
     ngx_http_affiliate_cookie_conf_t cookie;
+    ngx_uint_t                       conversion;  /* affiliate_conversion stands here */
     ngx_uint_t                       status_open; /* affiliate_status open: allow and deny alone decide */
 } ngx_http_affiliate_loc_conf_t;
 
@@ -70,6 +71,8 @@ ngx_int_t ngx_http_affiliate_add_variables(ngx_conf_t *cf);
 
 ngx_int_t ngx_http_affiliate_click_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_affiliate_conversion_handler(ngx_http_request_t *r);
+/* Phase handler: takes a POST where another module's content handler answers the other methods. */
+ngx_int_t ngx_http_affiliate_conversion_precontent(ngx_http_request_t *r);
 ngx_int_t ngx_http_affiliate_status_handler(ngx_http_request_t *r);
 
 /* The client's address, 4 or 16 raw bytes, as the realip module left it; empty for a unix socket. */

@@ -1,0 +1,259 @@
+# TestAffiliate.pm - the defaults of every suite in t/.
+#
+# A block gets, unless it says otherwise: a state folder of its own, the fixture's keys, a snapshot of @ROWS as
+# a fixed file, the three usual locations, and an access log of our variables.  Sections of our own:
+#
+#   --- rows        rows of the snapshot in place of the usual ones (see t/tools/fixture.c)
+#   --- http        more for http{}, after the defaults;  http_config replaces them all
+#   --- events      what the journals hold after the last request: one JSON object a line, in order of the journals'
+#                   kind and sequence; a member that is absent here is not compared, null means absent there,
+#                   and "~..." is a regular expression.  Other events than these are a failure.
+#   --- log         regular expressions for the last lines of the access log, one each
+#   --- click_id    JSON: what the click id in the last line of the access log says
+#   --- after       Perl to run after the first request (eval section: a sub)
+#
+# In configuration $TEST_NGINX_ROOT is the fixture's folder and $TEST_NGINX_STATE the state folder.
+package TestAffiliate;
+
+use Test::Nginx::Socket -Base;
+use Cwd ();
+use File::Path ();
+use File::Temp ();
+use IO::Socket::INET;
+use JSON::PP ();
+use Time::HiRes ();
+
+our @EXPORT = qw(click_id cookie now_ms snapshot status wait_for @ROWS);
+
+our @ROWS = (
+    'program 7 1 1 30 EUR https://shop.example/gone?from={link}',
+    'program 8 1 1 0 USD -',
+    'program 9 2 1 30 EUR https://nine.example/',
+    'campaign 3 7 1 Spring+Sale -',
+    'campaign 4 7 2 Autumn https://shop.example/autumn?c={campaign}&cid={click_id}',
+    'campaign 5 8 1 Dollars -',
+    'campaign 6 8 2 Nowhere -',
+    'campaign 7 9 1 Paused+program -',
+    'affiliate 5 2 Ann',
+    'affiliate 6 1 Pending+Pete',
+    'affiliate 7 3 Suspended+Sue',
+    'affiliate 8 4 Terminated+Tom',
+    'link 11 3 5 1 spring https://shop.example/?cid={click_id}&s={sub1}',
+    'link 12 3 5 2 paused https://shop.example/paused?cid={click_id}',
+    'link 13 4 5 1 autumn https://shop.example/never',
+    'link 14 5 5 1 dollars https://dollars.example/?cid={click_id}',
+    'link 15 6 5 1 nowhere https://nowhere.example/',
+    'link 16 3 6 1 pending https://shop.example/?cid={click_id}',
+    'link 17 3 7 1 suspended https://shop.example/?cid={click_id}',
+    'link 18 3 8 1 terminated https://shop.example/?cid={click_id}',
+    'link 19 3 5 3 expired https://shop.example/?cid={click_id}',
+    'link 20 3 5 4 archived https://shop.example/?cid={click_id}',
+    'link 21 7 5 1 nine https://nine.example/?cid={click_id}',
+    'link 30 3 5 1 macros https://shop.example/{affiliate_id}/{affiliate}/{campaign}/{link}?s1={sub1}&s10={sub10}'
+        . '&so={source}&cr={creative}&ref={ref_id}&co={country}&l={language}&ip={ip}&raw={_sub2}&none={nonsense}',
+    'link 31 3 5 1 clock https://shop.example/?t={timestamp}&r={random}',
+    'link 32 3 5 1 ' . ('x' x 64) . ' https://shop.example/longest',
+    # keys of API users: user, program, affiliate, state, role, scopes, expiry, text
+    'key 91 7 0 1 2 1 0 ak_advertiser',
+    'key 92 7 0 1 2 31 4102444800000 ak_all_scopes',
+    'key 93 7 0 2 2 1 0 ak_paused',
+    'key 94 7 0 4 2 1 0 ak_revoked',
+    'key 95 7 0 1 2 1 1600000000000 ak_expired',
+    'key 96 7 5 1 1 31 0 ak_affiliate',
+    'key 97 7 0 1 2 16 0 ak_stats_only',
+    'key 98 8 0 1 2 1 0 ak_dollars',
+    'key 99 99 0 1 2 1 0 ak_no_program',
+);
+
+my $repository = Cwd::abs_path(Cwd::cwd());
+my $fixture = "$repository/build/t/fixture";
+# outside the repository: the worker's user must reach it, whoever cloned and wherever
+my $root = File::Temp::tempdir('affiliate-fixture.XXXXXX', TMPDIR => 1, CLEANUP => 1);
+my $json = JSON::PP->new->canonical;
+my $blocks = 0;
+
+my $run = sub {
+    my ($input, @command) = @_;
+    open my $in, '>', "$root/input" or die "$root/input: $!";
+    print $in $input;
+    close $in;
+    my $output = `@{[ join ' ', map { "'$_'" } @command ]} <'$root/input'`;
+    die "@command failed" if $? != 0;
+    return $output;
+};
+
+my $build = sub {
+    my $core = "$repository/tracker-core";
+    system('make', '-s', '-C', $core, 'O=../build/core', 'lib') == 0 or die 'libtracker.a cannot be built';
+    my $library = "$repository/build/core/libtracker.a";
+    my $source = "$repository/t/tools/fixture.c";
+    return if -x $fixture && -M $fixture < -M $source && -M $fixture < -M $library;
+    File::Path::make_path("$repository/build/t");
+    system('gcc', qw(-std=gnu11 -Wall -Wextra -Werror -O1 -g -D_GNU_SOURCE), "-I$core/include", "-I$core/src",
+        '-o', $fixture, $source, $library, qw(-ljansson -lsodium -lcrypto)) == 0 or die 'fixture.c cannot be built';
+};
+
+$build->();
+chmod 0755, $root;
+$run->('', $fixture, 'keys', "$root/edge.key");
+$ENV{TEST_NGINX_ROOT} = $root;
+
+if ($> == 0) {
+    $ENV{TEST_NGINX_WORKER_USER} //= 'nobody ' . getgrgid((getpwnam('nobody'))[3]);
+    $Test::Nginx::Util::WorkerUser = $ENV{TEST_NGINX_WORKER_USER};
+}
+my $worker_user = $> == 0 ? (split ' ', $ENV{TEST_NGINX_WORKER_USER})[0] : (getpwuid($>))[0];
+
+master_on();
+workers(1);
+no_long_string();
+no_shuffle();
+log_level('info');
+
+# Times in ids are of the present: a cookie of the past would be evicted, a future one is refused.
+sub now_ms() {
+    return int(Time::HiRes::time() * 1000);
+}
+
+sub click_id($;$$$) {
+    my ($link, $time_ms, $sequence, $key) = @_;
+    my $id = $run->('', $fixture, 'make-id', "$root/edge.key", $link, $time_ms // now_ms() - 60000, $sequence // 1,
+        $key // ());
+    chomp $id;
+    return $id;
+}
+
+# The value of a program's cookie.
+sub cookie($$;$) {
+    my ($program, $first, $last) = @_;
+    return "aff_$program=$first." . ($last // $first);
+}
+
+# Writes rows as a snapshot file under the fixture's folder; a base makes it a delta.
+sub snapshot($$$;$) {
+    my ($name, $version, $rows, $base) = @_;
+    $run->("$rows\n", $fixture, 'snapshot', "$root/edge.key", "$root/$name", $version, $base ? "$root/$base" : ());
+}
+
+# The status page as a hash.
+sub status() {
+    my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => server_port()) or die "connect: $!";
+    print $s "GET /status HTTP/1.0\r\n\r\n";
+    my $answer = do { local $/; <$s> };
+    $answer =~ s/.*?\r\n\r\n//s;
+    return $json->decode($answer);
+}
+
+sub wait_for($$) {
+    my ($what, $condition) = @_;
+    for (1 .. 200) {
+        return pass("awaited: $what") if $condition->();
+        Time::HiRes::sleep(0.05);
+    }
+    fail("awaited: $what");
+}
+
+# undef when equal, else what differs.
+my $differs = sub {
+    my ($got, $want) = @_;
+    for my $name (sort keys %$want) {
+        my ($g, $w) = ($got->{$name}, $want->{$name});
+        if (ref $w eq 'HASH') {
+            for my $n (sort keys %$w) {
+                return "$name.$n" if !defined $g || !defined $g->{$n} || $g->{$n} ne $w->{$n};
+            }
+        } elsif (!defined $w) {
+            return "$name is there" if defined $g;
+        } elsif (!defined $g) {
+            return "$name is not there";
+        } elsif ($w =~ /^~(.*)/s ? $g !~ /$1/s : $g ne $w) {
+            return "$name is '$g'";
+        }
+    }
+    return;
+};
+
+my $check_events = sub {
+    my ($block) = @_;
+    my @want = map { $json->decode($_) } grep { /\S/ } split /\n/, $block->events;
+    my $folder = "$ENV{TEST_NGINX_STATE}/journal";
+    my @got = sort { $a->{kind} cmp $b->{kind} || $a->{sequence} <=> $b->{sequence} }
+        map { $json->decode($_) } split /\n/, -d $folder ? $run->('', $fixture, 'dump', "$root/edge.key", $folder) : '';
+    is(scalar @got, scalar @want, $block->name . ' - number of events');
+    for my $i (0 .. $#want) {
+        my $wrong = defined $got[$i] ? $differs->($got[$i], $want[$i]) : 'missing';
+        is($wrong, undef, $block->name . " - event $i") or diag($json->encode($got[$i] // {}));
+    }
+};
+
+my $log_lines = sub {
+    my ($count) = @_;
+    my @lines;
+    for (1 .. 100) { # the log is written after the answer
+        open my $log, '<', "$root/access.log" or die "$root/access.log: $!";
+        @lines = <$log>;
+        chomp @lines;
+        last if @lines >= $count;
+        Time::HiRes::sleep(0.02);
+    }
+    return @lines;
+};
+
+my $check_log = sub {
+    my ($block) = @_;
+    my @want = grep { /\S/ } split /\n/, $block->log;
+    my @got = $log_lines->(scalar @want);
+    @got = @got[-@want .. -1] if @got > @want;
+    for my $i (0 .. $#want) {
+        like($got[$i] // '', qr/$want[$i]/, $block->name . " - access log line $i");
+    }
+};
+
+my $check_id = sub {
+    my ($block) = @_;
+    my ($id) = split / /, ($log_lines->(1))[-1];
+    my $got = $json->decode($run->('', $fixture, 'id', "$root/edge.key", $id));
+    is($differs->($got, $json->decode($block->click_id)), undef, $block->name . ' - click id') or diag($json->encode($got));
+};
+
+add_response_body_check(sub {
+    my ($block, $body, $index, $repeated, $dry_run) = @_;
+    return if $dry_run;
+    $block->after->() if $index == 0 && defined $block->after;
+    my $requests = $block->pipelined_requests // $block->request;
+    return if $index != (ref $requests eq 'ARRAY' ? $#$requests : 0);
+    $check_events->($block) if defined $block->events;
+    $check_log->($block) if defined $block->log;
+    $check_id->($block) if defined $block->click_id;
+});
+
+add_block_preprocessor(sub {
+    my ($block) = @_;
+    $blocks++;
+    my $state = $ENV{TEST_NGINX_STATE} = "$root/state-$blocks";
+    open my $log, '>', "$root/access.log" or die "$root/access.log: $!";
+    close $log;
+
+    if (!defined $block->http_config) {
+        snapshot("snapshot-$blocks", 5, defined $block->rows ? $block->rows : join "\n", @ROWS);
+        $block->set_value('http_config', "
+            affiliate_state $state;
+            affiliate_key_file $root/edge.key;
+            affiliate_snapshot $root/snapshot-$blocks;
+            log_format affiliate '\$affiliate_click_id \$affiliate_id \$affiliate_link \$affiliate_campaign '
+                                 '\$affiliate_api_user \$affiliate_verdict';
+            access_log $root/access.log affiliate;
+            " . ($block->http // ''));
+    }
+    if (!defined $block->config) {
+        $block->set_value('config', '
+            location /c/ { affiliate_click; }
+            location = /postback { affiliate_conversion; }
+            location = /status { affiliate_status; }');
+    }
+    if (!defined $block->request && !defined $block->must_die) {
+        $block->set_value('request', 'GET /c/spring');
+    }
+});
+
+1;

@@ -1,0 +1,407 @@
+/*
+ * fixture.c - what the suites in t/ need from the other side of the wire: key files,
+ * snapshots made from a few lines of text, and journals read back as JSON lines.
+ *
+ *     fixture keys FILE                          a key file, the same bytes every time
+ *     fixture snapshot KEYS OUT VERSION [BASE]   rows from standard input; with BASE a delta on it
+ *     fixture dump KEYS FOLDER                   every event of every journal, oldest journal first
+ *     fixture id KEYS TEXT                       what a click id says
+ *     fixture make-id KEYS LINK TIME_MS SEQUENCE [KEY]  a click id that verifies
+ *
+ * Rows are words, one row a line; a word is percent-decoded ('+' is a space), "-" is empty:
+ *
+ *     program   ID STATE ATTRIBUTION COOKIE_DAYS CURRENCY FALLBACK
+ *     campaign  ID PROGRAM STATE NAME FALLBACK
+ *     affiliate ID STATE NAME
+ *     link      ID CAMPAIGN AFFILIATE STATE CODE DESTINATION
+ *     key       API_USER PROGRAM AFFILIATE STATE ROLE SCOPES EXPIRES_MS TEXT
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "tracker_event.h"
+#include "tracker_journal_internal.h"
+#include "tracker_snapshot.h"
+
+#define WORDS_MAX 9
+#define FILE_MAX  (64u << 20)
+
+static int keys_write(const char *path);
+static int snapshot_write(char **args, int count);
+static int row_add(struct tracker_snapshot_builder *b, struct tracker_str *words, int count);
+static int journals_dump(const struct tracker_keys *keys, const char *folder);
+static int id_print(const struct tracker_keys *keys, const char *text);
+static int id_make(const struct tracker_keys *keys, char **args, int count);
+
+static void
+die(const char *what, const char *why)
+{
+    fprintf(stderr, "fixture: %s: %s\n", what, why);
+    exit(1);
+}
+
+static uint8_t *
+file_read(const char *path, size_t *len)
+{
+    FILE    *f = fopen(path, "rb");
+    uint8_t *bytes = malloc(FILE_MAX);
+
+    if (f == NULL || bytes == NULL)
+        die(path, strerror(errno));
+    *len = fread(bytes, 1, FILE_MAX, f);
+    fclose(f);
+    return bytes;
+}
+
+static void
+keys_read(struct tracker_keys *keys, const char *path)
+{
+    size_t      len;
+    int         line;
+    const char *error;
+    uint8_t    *text = file_read(path, &len);
+
+    if (tracker_keys_parse(keys, (struct tracker_str){ (char *) text, len }, &error, &line) != 0)
+        die(path, error);
+    free(text);
+}
+
+int
+main(int argc, char **argv)
+{
+    struct tracker_keys keys;
+
+    if (tracker_init() != 0)
+        die("libsodium", "cannot be initialised");
+    if (argc == 3 && strcmp(argv[1], "keys") == 0)
+        return keys_write(argv[2]);
+    if ((argc == 5 || argc == 6) && strcmp(argv[1], "snapshot") == 0)
+        return snapshot_write(argv + 2, argc - 2);
+
+    if (argc < 4)
+        die("usage", "see the top of fixture.c");
+    keys_read(&keys, argv[2]);
+    if (strcmp(argv[1], "dump") == 0)
+        return journals_dump(&keys, argv[3]);
+    if (strcmp(argv[1], "id") == 0)
+        return id_print(&keys, argv[3]);
+    if (strcmp(argv[1], "make-id") == 0)
+        return id_make(&keys, argv + 3, argc - 3);
+    die(argv[1], "no such command");
+}
+
+/* ---- keys ---- */
+
+/* Fixed bytes, so that ids in the suites can be compared between runs; key 2 is on its way out. */
+static int
+keys_write(const char *path)
+{
+    FILE *f = fopen(path, "w");
+
+    if (f == NULL)
+        die(path, strerror(errno));
+    fprintf(f, "# made by t/tools/fixture.c, known to everybody\n"
+               "1 current 000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f\n"
+               "2 accepted 202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f\n");
+    fchmod(fileno(f), 0640);
+    return fclose(f) == 0 ? 0 : 1;
+}
+
+/* ---- snapshots ---- */
+
+static int
+snapshot_write(char **args, int count)
+{
+    char                             line[16384], tmp[4096];
+    FILE                            *f;
+    size_t                           len;
+    uint8_t                         *out;
+    const char                      *error;
+    struct tracker_keys              keys;
+    struct tracker_snapshot_file     base;
+    struct tracker_snapshot_builder *b = tracker_snapshot_builder_new();
+
+    keys_read(&keys, args[0]);
+    if (count == 4) {
+        uint8_t *bytes = file_read(args[3], &len);
+        if (tracker_snapshot_open(bytes, len, &keys, &base, &error) != 0)
+            die(args[3], error);
+    }
+
+    while (fgets(line, sizeof(line), stdin) != NULL) {
+        struct tracker_str words[WORDS_MAX];
+        int                n = 0;
+
+        for (char *w = strtok(line, " \n"); w != NULL && n < WORDS_MAX; w = strtok(NULL, " \n")) {
+            struct tracker_str raw = { w, strlen(w) };
+            words[n].data = w;
+            words[n++].len = strcmp(w, "-") == 0 ? 0 : tracker_url_decode(raw, w, raw.len);
+        }
+        if (n > 0 && row_add(b, words, n) != 0)
+            die(words[0].data, "a row is not right");
+    }
+
+    if (tracker_snapshot_build(b, &keys, strtoull(args[2], NULL, 10), 1700000000000, count == 4 ? base.info.hash : NULL,
+                               &out, &len) != 0)
+        die(args[1], "cannot be built");
+
+    snprintf(tmp, sizeof(tmp), "%s.tmp", args[1]);
+    f = fopen(tmp, "wb");
+    if (f == NULL || fwrite(out, 1, len, f) != len || fclose(f) != 0 || rename(tmp, args[1]) != 0)
+        die(args[1], strerror(errno));
+    return 0;
+}
+
+static uint64_t
+number(struct tracker_str word)
+{
+    char text[32];
+
+    snprintf(text, sizeof(text), "%.*s", (int) word.len, word.data);
+    return strtoull(text, NULL, 10);
+}
+
+/* The template's text may fail to compile: that is the row's fault. */
+static struct tracker_str
+template(struct tracker_str text)
+{
+    int         len;
+    const char *error;
+    uint8_t    *out = malloc(TRACKER_TEMPLATE_MAX);
+
+    if (text.len == 0)
+        return TRACKER_STR_NONE;
+    len = tracker_template_compile(text, 0, out, TRACKER_TEMPLATE_MAX, &error);
+    if (len < 0)
+        die("template", error);
+    return (struct tracker_str){ (char *) out, (size_t) len };
+}
+
+static int
+row_add(struct tracker_snapshot_builder *b, struct tracker_str *w, int count)
+{
+    struct tracker_str kind = w[0];
+
+    if (tracker_str_eq(kind, TRACKER_STR("program")) && count == 7)
+        return tracker_snapshot_add_program(
+            b, &(struct tracker_program_row){ .id = number(w[1]), .state = number(w[2]), .attribution = number(w[3]),
+                                              .cookie_days = number(w[4]), .currency = w[5], .fallback = template(w[6]) });
+    if (tracker_str_eq(kind, TRACKER_STR("campaign")) && count == 6)
+        return tracker_snapshot_add_campaign(
+            b, &(struct tracker_campaign_row){ .id = number(w[1]), .program = number(w[2]), .state = number(w[3]),
+                                               .name = w[4], .fallback = template(w[5]) });
+    if (tracker_str_eq(kind, TRACKER_STR("affiliate")) && count == 4)
+        return tracker_snapshot_add_affiliate(
+            b, &(struct tracker_affiliate_row){ .id = number(w[1]), .state = number(w[2]), .name = w[3] });
+    if (tracker_str_eq(kind, TRACKER_STR("link")) && count == 7)
+        return tracker_snapshot_add_link(
+            b, &(struct tracker_link_row){ .id = number(w[1]), .campaign = number(w[2]), .affiliate = number(w[3]),
+                                           .state = number(w[4]), .code = w[5], .destination = template(w[6]) });
+    if (tracker_str_eq(kind, TRACKER_STR("key")) && count == 9) {
+        struct tracker_api_key_row row = { .api_user = number(w[1]), .program = number(w[2]), .affiliate = number(w[3]),
+                                           .state = number(w[4]), .role = number(w[5]), .scopes = number(w[6]),
+                                           .expires_ms = number(w[7]) };
+        crypto_hash_sha256(row.hash, (const uint8_t *) w[8].data, w[8].len);
+        return tracker_snapshot_add_api_key(b, &row);
+    }
+    return -EINVAL;
+}
+
+/* ---- click ids ---- */
+
+static json_t *
+id_json(const struct tracker_keys *keys, struct tracker_str text)
+{
+    static const char *const verdicts[] = { "ok", "malformed", "unknown_key", "forged" };
+    struct tracker_click_id  id;
+    enum tracker_click_id_verdict verdict = tracker_click_id_decode(keys, text, &id);
+
+    if (verdict != TRACKER_CLICK_ID_OK)
+        return json_pack("{s:s}", "verdict", verdicts[verdict]);
+    return json_pack("{s:s, s:b, s:I, s:i, s:i, s:i}", "verdict", verdicts[verdict], "recorded", id.recorded,
+                     "time_ms", (json_int_t) id.time_ms, "sequence", (int) id.sequence, "link", (int) id.link,
+                     "key", (int) id.key);
+}
+
+static int
+id_print(const struct tracker_keys *keys, const char *text)
+{
+    json_dumpf(id_json(keys, (struct tracker_str){ text, strlen(text) }), stdout, JSON_SORT_KEYS);
+    putchar('\n');
+    return 0;
+}
+
+static int
+id_make(const struct tracker_keys *keys, char **args, int count)
+{
+    char                    text[TRACKER_CLICK_ID_LEN + 1] = { 0 };
+    struct tracker_click_id id = { .journal = 0x0123456789ab, .recorded = true, .key = keys->current };
+
+    if (count < 3)
+        die("make-id", "takes LINK TIME_MS SEQUENCE");
+    id.link = (uint32_t) strtoul(args[0], NULL, 10);
+    id.time_ms = strtoull(args[1], NULL, 10);
+    id.sequence = (uint32_t) strtoul(args[2], NULL, 10);
+    if (count > 3)
+        id.key = (uint8_t) strtoul(args[3], NULL, 10);
+    tracker_click_id_encode(keys, &id, text);
+    puts(text);
+    return 0;
+}
+
+/* ---- journals, of the living too: nothing is locked and nothing changed ---- */
+
+/* Bytes that are no UTF-8 are shown as \xNN. */
+static void
+text_set(json_t *object, const char *name, struct tracker_str s)
+{
+    char   shown[4 * TRACKER_FIELD_MAX + 1];
+    size_t n = 0;
+
+    if (s.len == 0)
+        return;
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char) s.data[i];
+        n += (size_t) snprintf(shown + n, sizeof(shown) - n, c < 0x20 || c > 0x7e ? "\\x%02x" : "%c", c);
+    }
+    json_object_set_new(object, name, json_stringn(shown, n));
+}
+
+static void
+number_set(json_t *object, const char *name, uint64_t value)
+{
+    if (value != 0)
+        json_object_set_new(object, name, json_integer((json_int_t) value));
+}
+
+static void
+ip_set(json_t *object, struct tracker_str ip)
+{
+    char text[40] = "";
+
+    for (size_t i = 0; i < ip.len; i++)
+        snprintf(text + strlen(text), sizeof(text) - strlen(text), ip.len == 4 ? "%s%u" : "%s%02x",
+                 i > 0 && ip.len == 4 ? "." : "", (unsigned char) ip.data[i]);
+    if (ip.len != 0)
+        json_object_set_new(object, "ip", json_string(text));
+}
+
+static void
+click_json(json_t *o, const struct tracker_record *record)
+{
+    struct tracker_click c;
+    char                 name[16];
+
+    if (!tracker_click_decode(record->payload, record->len, &c))
+        die("a click", "does not decode");
+    json_object_set_new(o, "type", json_string("click"));
+    number_set(o, "program", c.program);
+    number_set(o, "campaign", c.campaign);
+    number_set(o, "link", c.link);
+    number_set(o, "affiliate", c.affiliate);
+    number_set(o, "flags", c.flags);
+    number_set(o, "key", c.key);
+    number_set(o, "config_version", c.config_version);
+    number_set(o, "previous_time_ms", c.previous_time_ms);
+    text_set(o, "first_touch", c.first_touch);
+    ip_set(o, c.ip);
+    text_set(o, "user_agent", c.user_agent);
+    text_set(o, "referrer", c.referrer);
+    text_set(o, "language", c.language);
+    text_set(o, "ref_id", c.ref_id);
+    text_set(o, "source", c.source);
+    text_set(o, "creative", c.creative);
+    text_set(o, "cost", c.cost);
+    for (int i = 0; i < TRACKER_SUBS; i++) {
+        snprintf(name, sizeof(name), "sub%d", i + 1);
+        text_set(o, name, c.sub[i]);
+    }
+}
+
+static void
+conversion_json(json_t *o, const struct tracker_keys *keys, const struct tracker_record *record)
+{
+    struct tracker_conversion c;
+    char                      name[16], amount[32];
+
+    if (!tracker_conversion_decode(record->payload, record->len, &c))
+        die("a conversion", "does not decode");
+    json_object_set_new(o, "type", json_string("conversion"));
+    number_set(o, "program", c.program);
+    number_set(o, "api_user", c.api_user);
+    number_set(o, "auth", c.auth);
+    number_set(o, "status", c.status);
+    if (c.has_amount) {
+        tracker_money_format(&c.amount, amount);
+        json_object_set_new(o, "amount", json_string(amount));
+        json_object_set_new(o, "currency", json_string(c.amount.currency));
+    }
+    number_set(o, "event_time_ms", c.event_time_ms);
+    json_object_set_new(o, "click", id_json(keys, c.click_id));
+    text_set(o, "event", c.event);
+    text_set(o, "txid", c.txid);
+    ip_set(o, c.ip);
+    for (int i = 0; i < TRACKER_CONVERSION_PS; i++) {
+        snprintf(name, sizeof(name), "p%d", i + 1);
+        text_set(o, name, c.p[i]);
+    }
+}
+
+struct dump {
+    const struct tracker_keys *keys;
+    int                        dir;
+    const char                *folder;
+};
+
+static bool
+segment_dump(void *ctx, const struct tracker_journal_file *file)
+{
+    char                          hex[TRACKER_JOURNAL_HEX_LEN + 1] = { 0 }, path[4096];
+    size_t                        len, at = TRACKER_SEGMENT_HEADER;
+    uint8_t                      *bytes;
+    struct dump                  *d = ctx;
+    struct tracker_record         record;
+    struct tracker_segment_header header;
+
+    tracker_journal_id_format(&file->id, hex);
+    snprintf(path, sizeof(path), "%s/%s.%u", d->folder, hex, file->number);
+    bytes = file_read(path, &len);
+    if (!tracker_segment_header_read(bytes, len, &header)) {
+        if (file->number == 0)
+            die(path, "is not a segment");
+        header.first = 0; /* a spare in the making */
+    }
+
+    for (uint64_t sequence = header.first; header.first != 0 && at < len; sequence++) {
+        if (tracker_record_read(bytes + at, len - at, tracker_record_salt(&file->id), sequence, &record) != TRACKER_RECORD_OK)
+            break;
+        json_t *o = json_pack("{s:s, s:I, s:I}", "kind", header.kind == TRACKER_JOURNAL_MONEY ? "money" : "traffic",
+                              "sequence", (json_int_t) sequence, "time_ms", (json_int_t) record.time_ms);
+        if (record.type == TRACKER_EVENT_CLICK)
+            click_json(o, &record);
+        else
+            conversion_json(o, d->keys, &record);
+        json_dumpf(o, stdout, JSON_SORT_KEYS | JSON_COMPACT);
+        putchar('\n');
+        json_decref(o);
+        at += tracker_record_size(record.len);
+    }
+    free(bytes);
+    return false;
+}
+
+static int
+journals_dump(const struct tracker_keys *keys, const char *folder)
+{
+    struct dump d = { keys, open(folder, O_RDONLY | O_DIRECTORY), folder };
+
+    if (d.dir < 0)
+        die(folder, strerror(errno));
+    return tracker_journal_scan(d.dir, segment_dump, &d) == 0 ? 0 : 1;
+}
