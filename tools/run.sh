@@ -205,14 +205,11 @@ stay() {
 fill_demo() {
     local demo=$STATE/demo.json
     if [ ! -e "$demo" ]; then
-        as_worker "$AFFILIATED" -c "$STATE/etc/affiliated.conf" demo --out "$STATE/db/demo.json" >/dev/null ||
-            die "affiliated demo failed; the logs are in $STATE/log"
-        mv -T "$STATE/db/demo.json" "$demo"
-        chown -h "$(id -u):$(id -g)" "$demo"
+        "$AFFILIATED" -c "$STATE/etc/affiliated.conf" demo >"$demo.new" || die "affiliated demo failed"
+        mv "$demo.new" "$demo"
     fi
     jq --arg url "http://127.0.0.1:$PORT" '.base_url = $url' "$demo" >"$demo.new"
-    chmod 600 "$demo.new"
-    mv -f "$demo.new" "$demo"
+    mv "$demo.new" "$demo"
     await_click "$(demo_link)"
 }
 
@@ -234,6 +231,8 @@ welcome() {
     if [ -e "$STATE/demo.json" ]; then
         say "Try a click: curl -i $(demo_link)"
         say "Keys and passwords of the demo: $STATE/demo.json"
+    else
+        sed -n '/\/setup\//s/^ */The first administrator, once: /p' "$STATE/run/affiliated.out" >&2
     fi
 }
 

@@ -42,6 +42,7 @@ struct program {
     int         stop_signal;
     int         stop_ms; /* from the stop signal to KILL */
     bool        as_worker;
+    bool        speaks;       /* its standard output is for people and no log: run/<name>.out, anew at each start */
     bool        own_pid_file; /* nginx writes run/nginx.pid itself, once it serves */
     pid_t       pid;          /* 0: waits for its start */
     pid_t       group;
@@ -56,7 +57,7 @@ static struct program programs[] = {
     { .name = "redis", .argv = { "redis-server", redis_conf },
       .stop_signal = SIGTERM, .stop_ms = 10000, .as_worker = true },
     { .name = "affiliated", .argv = { NULL, "-c", affiliated_conf },
-      .stop_signal = SIGTERM, .stop_ms = 30000, .as_worker = true },
+      .stop_signal = SIGTERM, .stop_ms = 30000, .as_worker = true, .speaks = true },
     { .name = "nginx", .argv = { NULL, "-p", NULL, "-c", nginx_conf, "-e", nginx_log, "-g", "daemon off;" },
       .stop_signal = SIGQUIT, .stop_ms = 10000, .own_pid_file = true },
 };
@@ -67,6 +68,7 @@ static void     take_lock(void);
 static void     start_due(void);
 static void     start(struct program *program);
 static void     become(struct program *program, pid_t parent) __attribute__((noreturn));
+static void     redirect(int fd, const char *path, int flags);
 static void     drop_privileges(void);
 static void     reap(void);
 static void     died(struct program *program, int status);
@@ -179,20 +181,17 @@ become(struct program *program, pid_t parent)
 {
     char     path[128];
     sigset_t none;
-    int      log, null;
 
     setsid();
+    redirect(0, "/dev/null", O_RDONLY);
     snprintf(path, sizeof(path), "log/%s.log", program->name);
-    log = open(path, O_WRONLY | O_CREAT | O_APPEND, 0640);
-    null = open("/dev/null", O_RDONLY);
-    if (log < 0 || null < 0) {
-        fail(path);
+    redirect(2, path, O_WRONLY | O_CREAT | O_APPEND);
+    if (program->speaks) {
+        snprintf(path, sizeof(path), "run/%s.out", program->name);
+        redirect(1, path, O_WRONLY | O_CREAT | O_TRUNC);
+    } else {
+        dup2(2, 1);
     }
-    dup2(null, 0);
-    dup2(log, 1);
-    dup2(log, 2);
-    close(log);
-    close(null);
     if (program->as_worker && geteuid() == 0) {
         drop_privileges();
     }
@@ -205,6 +204,18 @@ become(struct program *program, pid_t parent)
     sigprocmask(SIG_SETMASK, &none, NULL);
     execvp(program->argv[0], (char *const *) program->argv);
     fail(program->argv[0]);
+}
+
+static void
+redirect(int fd, const char *path, int flags)
+{
+    int opened = open(path, flags, 0600);
+
+    if (opened < 0) {
+        fail(path);
+    }
+    dup2(opened, fd);
+    close(opened);
 }
 
 static void
