@@ -345,12 +345,11 @@ killed_owner_gives_way_though_its_child_lives(void **state)
     testing_folder_make(&folder);
     assert_int_equal(pipe(told), 0);
     assert_int_equal(pipe(hold), 0);
-    pid = fork();
-    assert_true(pid >= 0);
+    pid = testing_fork();
     if (pid == 0) {
         journal = testing_create(&folder);
         testing_append(journal);
-        if (fork() == 0) { /* reads `hold` until the test ends, and says it lives by closing `told` at exec */
+        if (fork() == 0) { /* it must outlive us: reads `hold` until the test ends, closes `told` at exec */
             dup2(hold[0], 0);
             close(hold[1]);
             close(told[0]);

@@ -177,8 +177,7 @@ run_and_kill(const struct testing_folder *folder, uint64_t batch_max, struct tra
     pid_t                   pid;
 
     assert_int_equal(pipe(fds), 0);
-    pid = fork();
-    assert_true(pid >= 0);
+    pid = testing_fork();
     if (pid == 0)
         append_until_killed(folder, fds[1], batch_max);
     close(fds[1]);
@@ -304,20 +303,37 @@ disk_note(struct disk *disk, const struct testing_folder *folder, const struct t
         disk->count = number + 1;
 }
 
-/* Writes, makes spares and syncs at random; afterwards `disk` is what a sync has promised. */
+/* One sync; what its descriptors name is on the disk then, and nothing else. */
+static void
+sync_to_disk(struct disk *disk, const struct testing_folder *folder, struct tracker_journal *journal)
+{
+    struct tracker_sync sync;
+    struct stat         synced, file;
+    char                name[TRACKER_SEGMENT_NAME_CAP];
+
+    if (!tracker_journal_sync_begin(journal, &sync))
+        return;
+    for (unsigned i = 0; i < sync.count; i++) {
+        assert_int_equal(fstat(sync.fds[i], &synced), 0);
+        for (uint32_t number = 0; number < disk->count; number++) {
+            tracker_segment_name(name, &journal->identity.id, number);
+            assert_int_equal(fstatat(folder->fd, name, &file, 0), 0);
+            if (file.st_ino == synced.st_ino)
+                disk_note(disk, folder, journal, number);
+        }
+    }
+    tracker_sync_run(&sync);
+    tracker_journal_sync_end(journal, &sync);
+}
+
+/* Writes, makes spares and syncs at random; afterwards `disk` is what the syncs have promised. */
 static void
 live(struct disk *disk, const struct testing_folder *folder, struct tracker_journal *journal)
 {
     disk_note(disk, folder, journal, 0);
     for (uint64_t steps = 10 + testing_below(60); steps > 0; steps--) {
         if (testing_below(3) == 0) {
-            uint64_t synced = tracker_journal_synced(journal);
-
-            testing_sync(journal);
-            for (size_t i = 0; i < journal->count; i++) {
-                if (i + 1 == journal->count || journal->segments[i].end > synced)
-                    disk_note(disk, folder, journal, journal->segments[i].number);
-            }
+            sync_to_disk(disk, folder, journal);
             continue;
         }
         for (uint64_t n = testing_below(120); n > 0; n--) {

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -24,6 +25,18 @@
 #define TESTING_SEGMENT    TRACKER_SEGMENT_BYTES_MIN
 #define TESTING_FIRST_MS   UINT64_C(1700000000000) /* record n is of this + n seconds */
 #define TESTING_LEN_MAX    600
+
+/* A child that does not outlive a test that failed. */
+static inline pid_t
+testing_fork(void)
+{
+    pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid == 0)
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+    return pid;
+}
 
 struct testing_folder {
     char path[256];
@@ -225,6 +238,7 @@ testing_sync(struct tracker_journal *journal)
     struct tracker_sync sync;
 
     while (tracker_journal_sync_begin(journal, &sync)) {
+        assert_true(sync.covers > tracker_journal_synced(journal));
         tracker_sync_run(&sync);
         tracker_journal_sync_end(journal, &sync);
     }
