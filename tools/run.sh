@@ -201,15 +201,13 @@ stay() {
 
 # ---- the demo and the welcome ----
 
-# Filled once; a later run with another port only says where it is now.
+# Filled once; later it only says where things are now.  The daemon keeps its copy where it may write; ours is read
+# as the worker user, so that no link there leads root astray.
 fill_demo() {
-    local demo=$STATE/demo.json
-    if [ ! -e "$demo" ]; then
-        "$AFFILIATED" -c "$STATE/etc/affiliated.conf" demo >"$demo.new" || die "affiliated demo failed"
-        mv "$demo.new" "$demo"
-    fi
-    jq --arg url "http://127.0.0.1:$PORT" '.base_url = $url' "$demo" >"$demo.new"
-    mv "$demo.new" "$demo"
+    local theirs=$STATE/db/demo.json
+    "$AFFILIATED" -c "$STATE/etc/affiliated.conf" demo --out "$theirs" >/dev/null || die "affiliated demo failed"
+    as_worker cat "$theirs" >"$STATE/demo.json.new"
+    mv "$STATE/demo.json.new" "$STATE/demo.json"
     await_click "$(demo_link)"
 }
 
