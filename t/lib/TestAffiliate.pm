@@ -9,7 +9,9 @@
 #                   kind and sequence; a member that is absent here is not compared, null means absent there,
 #                   and "~..." is a regular expression.  Other events than these are a failure.
 #   --- log         regular expressions for the last lines of the access log, one each
+#   --- said        regular expressions that the error log matches after the last request, one a line
 #   --- click_id    JSON: what the click id in the last line of the access log says
+#   --- before      Perl to run before nginx starts (eval section: a sub)
 #   --- after       Perl to run after the first request (eval section: a sub)
 #
 # In configuration $TEST_NGINX_ROOT is the fixture's folder and $TEST_NGINX_STATE the state folder.
@@ -66,7 +68,7 @@ our @ROWS = (
 );
 
 my $repository = Cwd::abs_path(Cwd::cwd());
-my $fixture = "$repository/build/t/fixture";
+my $fixture = ($ENV{AFFILIATE_TOOLS} // "$repository/build/t") . '/fixture';
 # outside the repository: the worker's user must reach it, whoever cloned and wherever
 my $root = File::Temp::tempdir('affiliate-fixture.XXXXXX', TMPDIR => 1, CLEANUP => 1);
 my $json = JSON::PP->new->canonical;
@@ -93,7 +95,7 @@ my $build = sub {
         '-o', $fixture, $source, $library, qw(-ljansson -lsodium -lcrypto)) == 0 or die 'fixture.c cannot be built';
 };
 
-$build->();
+$build->() if !defined $ENV{AFFILIATE_TOOLS};
 chmod 0755, $root;
 $run->('', $fixture, 'keys', "$root/edge.key");
 $ENV{TEST_NGINX_ROOT} = $root;
@@ -216,6 +218,13 @@ my $check_id = sub {
     is($differs->($got, $json->decode($block->click_id)), undef, $block->name . ' - click id') or diag($json->encode($got));
 };
 
+my $check_said = sub {
+    my ($block) = @_;
+    open my $log, '<', "$Test::Nginx::Util::ServRoot/logs/error.log" or die "error.log: $!";
+    my $text = do { local $/; <$log> };
+    like($text, qr/$_/, $block->name . ' - said in the error log') for grep { /\S/ } split /\n/, $block->said;
+};
+
 add_response_body_check(sub {
     my ($block, $body, $index, $repeated, $dry_run) = @_;
     return if $dry_run;
@@ -224,6 +233,7 @@ add_response_body_check(sub {
     return if $index != (ref $requests eq 'ARRAY' ? $#$requests : 0);
     $check_events->($block) if defined $block->events;
     $check_log->($block) if defined $block->log;
+    $check_said->($block) if defined $block->said;
     $check_id->($block) if defined $block->click_id;
 });
 
@@ -233,6 +243,8 @@ add_block_preprocessor(sub {
     my $state = $ENV{TEST_NGINX_STATE} = "$root/state-$blocks";
     open my $log, '>', "$root/access.log" or die "$root/access.log: $!";
     close $log;
+
+    $block->before->() if defined $block->before;
 
     if (!defined $block->http_config) {
         snapshot("snapshot-$blocks", 5, defined $block->rows ? $block->rows : join "\n", @ROWS);
