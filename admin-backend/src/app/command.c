@@ -34,7 +34,7 @@ const struct command commands[] = {
       NEEDS_WRITER, command_user },
     { "token", "create --user EMAIL --name NAME", "a bearer token for scripts, shown once", COMMAND_WRITES,
       NEEDS_WRITER, command_token },
-    { "demo", "--out FILE", "fill in a small, believable program; FILE tells its passwords", COMMAND_WRITES, NEEDS_WRITER, command_demo },
+    { "demo", "[--out FILE]", "fill in a small, believable program and tell its passwords", COMMAND_WRITES, NEEDS_WRITER, command_demo },
     { NULL, NULL, NULL, COMMAND_PLAIN, 0, NULL },
 };
 

@@ -78,27 +78,49 @@ command_token(struct app *app, struct command_io *io, int argc, char **argv)
     return COMMAND_OK;
 }
 
-/* demo --out FILE: an absolute path by now, main has seen to it. */
+/* Copies the file to out. */
+static bool
+print_file(const char *path, FILE *out)
+{
+    char   buffer[4096];
+    size_t len;
+    FILE  *in = fopen(path, "re");
+
+    if (in == NULL)
+        return false;
+    while ((len = fread(buffer, 1, sizeof(buffer), in)) > 0)
+        fwrite(buffer, 1, len, out);
+    bool ok = !ferror(in);
+    fclose(in);
+    explicit_bzero(buffer, sizeof(buffer));
+    return ok;
+}
+
+/* demo [--out FILE]: FILE is absolute by now, main has seen to it.  Without it the file lies in the state folder and is shown. */
 int
 command_demo(struct app *app, struct command_io *io, int argc, char **argv)
 {
     const char          *out = command_option(argc, argv, "--out");
     struct service_error error = { .fields = NULL };
-    char                 self[PATH_MAX], config[PATH_MAX] = "";
+    char                 self[PATH_MAX], config[PATH_MAX] = "", own[PATH_MAX];
 
-    if (out == NULL || argc != 3)
+    if (argc != (out == NULL ? 1 : 3))
         return command_usage(io, argv[0]);
+    snprintf(own, sizeof(own), "%s/demo.json", app->config.state);
     ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
     self[len > 0 ? len : 0] = '\0';
     if (app->config_path != NULL && realpath(app->config_path, config) == NULL)
         config[0] = '\0';
 
     const struct demo_options options = {
-        .file = out, .redis_url = app->config.redis != NULL ? app->config.redis : "", .affiliated = self,
+        .file = out != NULL ? out : own,
+        .redis_url = app->config.redis != NULL ? app->config.redis : "",
+        .affiliated = self,
         .config = config,
     };
     if (demo_fill(&app->service, &options, &error) != SERVICE_OK)
         return command_refused(io, argv[0], &error);
-    fprintf(io->out, "%s\n", out);
+    if (out == NULL && !print_file(own, io->out))
+        return command_failed(io, argv[0], "cannot read %s", own);
     return COMMAND_OK;
 }
