@@ -53,6 +53,7 @@ test_from_click_to_paid(void **state)
     must(m, commission_get(m->service, commission, &object, &m->error));
     assert_string_equal(text_of(object, "status"), "paid");
     json_decref(object);
+    must_verify(m);
 }
 
 int

@@ -610,6 +610,12 @@ db_bulk_end(struct db_bulk *bulk)
     return db->failed;
 }
 
+enum db_result
+db_check(struct db *db, void (*found)(void *ctx, const char *text), void *ctx)
+{
+    return db->failed != DB_OK ? db->failed : db->driver->check(db, found, ctx);
+}
+
 /* ---- errors ---- */
 
 enum db_result

@@ -97,6 +97,12 @@ void            db_bulk_bytes(struct db_bulk *bulk, const void *bytes, size_t le
 enum db_result  db_bulk_row(struct db_bulk *bulk);  /* ends a row of `count` values */
 enum db_result  db_bulk_end(struct db_bulk *bulk);
 
+/*
+ * What the database itself finds wrong in its pages, indexes and references, one sentence each.  Long on a large one.
+ * Whatever is found is no error of the transaction; DB_OK: it could look.
+ */
+enum db_result db_check(struct db *db, void (*found)(void *ctx, const char *text), void *ctx);
+
 /* The connection's last error, for logs only: never for a client. */
 const char *db_message(struct db *db);
 /* This thread's last error of any connection: for who has only the result of db_write or db_read. */

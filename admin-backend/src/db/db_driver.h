@@ -80,6 +80,9 @@ struct db_driver {
     bool (*column_is_null)(struct db_stmt *stmt, int column);
     int64_t (*changes)(struct db *db);
 
+    /* Findings are told, not failed. */
+    enum db_result (*check)(struct db *db, void (*found)(void *ctx, const char *text), void *ctx);
+
     struct db_bulk *(*bulk_begin)(struct db *db, const char *table, const char *columns, int count);
     void (*bulk_int)(struct db_bulk *bulk, int64_t value);
     void (*bulk_text)(struct db_bulk *bulk, const char *text, size_t len);

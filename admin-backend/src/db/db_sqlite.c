@@ -368,6 +368,51 @@ sqlite_changes(struct db *db)
     return sqlite3_changes64(sqlite_handle(db));
 }
 
+/* ---- checking itself ---- */
+
+struct sqlite_finding {
+    void (*found)(void *ctx, const char *text);
+    void  *ctx;
+    bool   references; /* rows of foreign_key_check: table, row, parent */
+};
+
+static int
+sqlite_found(void *ctx, int count, char **values, char **names)
+{
+    struct sqlite_finding *finding = ctx;
+    char                   text[512];
+
+    (void) count, (void) names;
+    if (finding->references)
+        snprintf(text, sizeof(text), "row %s of %s refers to a row of %s that does not exist",
+                 values[1] == NULL ? "?" : values[1], values[0], values[2]);
+    else
+        snprintf(text, sizeof(text), "%s", values[0]);
+    if (finding->references || strcmp(text, "ok") != 0)
+        finding->found(finding->ctx, text);
+    return 0;
+}
+
+/* A page so broken that the check gives up is a finding too. */
+static enum db_result
+sqlite_check(struct db *db, void (*found)(void *ctx, const char *text), void *ctx)
+{
+    static const char *const pragmas[] = { "PRAGMA integrity_check(1000)", "PRAGMA foreign_key_check" };
+    struct sqlite_finding    finding = { found, ctx, false };
+
+    for (int i = 0; i < 2; i++) {
+        char *error = NULL;
+        int   code;
+
+        finding.references = i == 1;
+        code = sqlite3_exec(sqlite_handle(db), pragmas[i], sqlite_found, &finding, &error);
+        if (code != SQLITE_OK)
+            found(ctx, error == NULL ? sqlite3_errstr(code) : error);
+        sqlite3_free(error);
+    }
+    return DB_OK;
+}
+
 /* ---- bulk: one prepared INSERT, row by row ---- */
 
 static struct db_bulk *
@@ -471,6 +516,7 @@ const struct db_driver db_sqlite = {
     .column_bytes = sqlite_column_bytes,
     .column_is_null = sqlite_column_is_null,
     .changes = sqlite_changes,
+    .check = sqlite_check,
     .bulk_begin = sqlite_bulk_begin,
     .bulk_int = sqlite_bulk_int,
     .bulk_text = sqlite_bulk_text,

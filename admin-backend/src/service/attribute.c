@@ -99,11 +99,12 @@ attribution_why(const struct attribution *attribution)
         const struct tracker_touch *touch = &attribution->touches[i];
 
         json_array_append_new(touches,
-                              json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "source", tracker_touch_source_name(touch->source),
-                                        "click_id", attribution->texts[i], "verdict",
-                                        tracker_touch_verdict_name(touch->verdict), "affiliate_id",
+                              json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:I}", "source",
+                                        tracker_touch_source_name(touch->source), "click_id", attribution->texts[i],
+                                        "verdict", tracker_touch_verdict_name(touch->verdict), "affiliate_id",
                                         view_id(touch->affiliate), "campaign_id", view_id(touch->campaign), "clicked_at",
-                                        view_time_us((int64_t) touch->click.time_ms * 1000)));
+                                        view_time_us((int64_t) touch->click.time_ms * 1000), "window_days",
+                                        (json_int_t) (touch->window_ms / MS_PER_DAY)));
     }
     return json_pack("{s:s, s:o}", "rule", attribution->rule == TRACKER_ATTRIBUTION_FIRST ? "first" : "last", "touches",
                      touches);
