@@ -88,15 +88,20 @@ deps_test_nginx() {
     as_root tools/install_packages.sh "$deb"
 }
 
-# apt_private FOLDER deb|deb-src SUITE: an apt of our own below FOLDER that knows this suite of the mirror the
-# machine uses already (no host name is written here).  Sets APT_PRIVATE, the options for apt-get.
-apt_private() {
-    local folder=$1 type=$2 suite=$3 mirror keyring=/usr/share/keyrings/debian-archive-keyring.gpg release
-    release=$(debian_release)
+# The mirror of this Debian release that the machine uses already: no host name is written here.
+apt_mirror() {
+    local mirror
     mirror=$(apt-get indextargets --format '$(RELEASE) $(COMPONENT) $(ORIGIN) $(REPO_URI)' 'Created-By: Packages' |
-             awk -v release="$release" '$1 == release && $2 == "main" && ($3 == "Debian" || $3 !~ /^[A-Z]/) {
-                                            print $NF; exit }')
-    [ -n "$mirror" ] || die "apt's sources name no mirror of Debian $release"
+             awk -v release="$1" '$1 == release && $2 == "main" && ($3 == "Debian" || $3 !~ /^[A-Z]/) { print $NF; exit }')
+    [ -n "$mirror" ] || die "apt's sources name no mirror of Debian $1"
+    echo "$mirror"
+}
+
+# apt_private FOLDER deb|deb-src SUITE: an apt of our own below FOLDER that knows this suite of that mirror.  Sets
+# APT_PRIVATE, the options for apt-get.
+apt_private() {
+    local folder=$1 type=$2 suite=$3 mirror keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+    mirror=$(apt_mirror "$(debian_release)")
 
     mkdir -p "$folder/lists/partial" "$folder/cache/archives/partial" "$folder/none"
     [ -f "$keyring" ] && keyring="[signed-by=$keyring] " || keyring=
