@@ -7,7 +7,6 @@
  * them into place, and tells all workers by zone->snapshot_generation.  One file
  * at a time, the base before the delta on it.  Whatever goes wrong, the last good files stay.
  */
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -84,7 +83,7 @@ ngx_http_affiliate_fetch_tick(void)
     {
         return;
     }
-    if (fetch.waits && (ngx_msec_int_t) (fetch.not_before - ngx_current_msec) > 0) {
+    if (fetch.waits && ngx_http_affiliate_ahead(fetch.not_before)) {
         return;
     }
     fetch.waits = 0;
@@ -99,9 +98,6 @@ ngx_http_affiliate_fetch_tick(void)
 static ngx_uint_t
 ngx_http_affiliate_fetch_lock(void)
 {
-    u_char     path[NGX_MAX_PATH];
-    ngx_str_t *dir = &ngx_http_affiliate_wire.conf->locks_dir;
-
     if (ngx_exiting) { /* the new workers do */
         if (fetch.lock != -1) {
             close(fetch.lock);
@@ -112,14 +108,7 @@ ngx_http_affiliate_fetch_lock(void)
     if (fetch.lock != -1) {
         return 1;
     }
-    if (ngx_snprintf(path, sizeof(path), "%V/snapshot%Z", dir) == path + sizeof(path)) {
-        return 0;
-    }
-    fetch.lock = open((char *) path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fetch.lock != -1 && flock(fetch.lock, LOCK_EX | LOCK_NB) == -1) {
-        close(fetch.lock);
-        fetch.lock = -1;
-    }
+    fetch.lock = ngx_http_affiliate_take_lock("snapshot");
     fetch.looked = 0;
     return fetch.lock != -1;
 }
@@ -436,7 +425,8 @@ ngx_http_affiliate_check_file(void)
         return "a delta where a base belongs, or the other way round";
     }
     if (file.info.delta
-        && memcmp(file.info.base_hash, fetch.have[NGX_HTTP_AFFILIATE_BASE].hash, TRACKER_SNAPSHOT_HASH_LEN) != 0)
+        && memcmp(file.info.base_hash, fetch.have[NGX_HTTP_AFFILIATE_BASE].hash, sizeof(file.info.base_hash))
+               != 0)
     {
         return "it is on another base than the one beside it";
     }

@@ -199,8 +199,8 @@ ngx_http_affiliate_redis_on_disconnect(const redisAsyncContext *context, int sta
 static void
 ngx_http_affiliate_redis_connect(ngx_event_t *ev)
 {
-    static const char          *ping[] = { "PING" };
-    static const size_t         ping_len[] = { 4 };
+    size_t                      ping_len = 4;
+    const char                 *ping[] = { "PING" };
     redisAsyncContext          *context;
     ngx_http_affiliate_redis_t *conf = &ngx_http_affiliate_wire.conf->redis;
 
@@ -208,7 +208,8 @@ ngx_http_affiliate_redis_connect(ngx_event_t *ev)
         ngx_http_affiliate_redis_broken("connecting timed out");
         return;
     }
-    context = conf->path != NULL ? redisAsyncConnectUnix(conf->path) : redisAsyncConnect(conf->host, conf->port);
+    context = conf->path != NULL ? redisAsyncConnectUnix(conf->path)
+                                 : redisAsyncConnect(conf->host, conf->port);
     redis.context = context;
     redis.under_way = 0;
     if (context == NULL) {
@@ -227,7 +228,9 @@ ngx_http_affiliate_redis_connect(ngx_event_t *ev)
     redisAsyncSetConnectCallback(context, ngx_http_affiliate_redis_on_connect);
 
     ngx_add_timer(&redis.timer, NGX_HTTP_AFFILIATE_CONNECT_TIMEOUT);
-    if (ngx_http_affiliate_redis_command(1, ping, ping_len, ngx_http_affiliate_redis_ponged, NULL) != NGX_OK) {
+    if (ngx_http_affiliate_redis_command(1, ping, &ping_len, ngx_http_affiliate_redis_ponged, NULL)
+        != NGX_OK)
+    {
         ngx_http_affiliate_redis_broken("out of memory");
     }
 }
@@ -235,13 +238,12 @@ ngx_http_affiliate_redis_connect(ngx_event_t *ev)
 void
 ngx_http_affiliate_redis_start(void)
 {
+    ngx_http_affiliate_redis_t *conf = &ngx_http_affiliate_wire.conf->redis;
+
     ngx_memzero(&redis, sizeof(redis));
     redis.backoff = NGX_HTTP_AFFILIATE_BACKOFF_MIN;
-    redis.timer.handler = ngx_http_affiliate_redis_connect;
-    redis.timer.log = ngx_cycle->log;
-    redis.timer.data = &redis;
-    redis.timer.cancelable = 1;
-    if (ngx_http_affiliate_wire.conf->redis.path != NULL || ngx_http_affiliate_wire.conf->redis.host != NULL) {
+    ngx_http_affiliate_event_init(&redis.timer, ngx_http_affiliate_redis_connect, &redis, 1);
+    if (conf->path != NULL || conf->host != NULL) {
         ngx_http_affiliate_redis_connect(&redis.timer);
     }
 }

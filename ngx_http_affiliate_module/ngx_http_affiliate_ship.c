@@ -26,7 +26,7 @@ typedef struct {
 typedef struct {
     unsigned                  partition;
     ngx_uint_t                n;
-    struct tracker_journal_id ids[NGX_HTTP_AFFILIATE_HELD];
+    struct tracker_journal_id ids[NGX_HTTP_AFFILIATE_HELD_MAX];
 } ngx_http_affiliate_question_t;
 
 typedef struct {
@@ -46,7 +46,6 @@ static void ngx_http_affiliate_ship_beat(redisReply *reply, void *data);
 static ngx_http_affiliate_partition_t ngx_http_affiliate_partitions[NGX_HTTP_AFFILIATE_PARTITIONS];
 static ngx_event_t                    ngx_http_affiliate_hurry; /* acks of money, sooner than the tick */
 static ngx_msec_t                     ngx_http_affiliate_hurry_ms;
-static ngx_uint_t                     ngx_http_affiliate_ticks;
 
 /* ---- packs out ---- */
 
@@ -56,21 +55,16 @@ ngx_http_affiliate_ship_pump(ngx_event_t *ev)
 {
     uint64_t                   wait_ms = UINT64_MAX;
     ngx_uint_t                 more = 0;
-    ngx_queue_t               *q;
+    ngx_queue_t               *q, *next;
     ngx_http_affiliate_held_t *held;
 
     if (ev->timer_set) {
         ngx_del_timer(ev);
     }
-    /* Nothing in this loop releases a journal. */
-    for (q = ngx_queue_head(&ngx_http_affiliate_wire.held);
-         q != ngx_queue_sentinel(&ngx_http_affiliate_wire.held);
-         q = ngx_queue_next(q))
-    {
-        held = ngx_queue_data(q, ngx_http_affiliate_held_t, queue);
+    ngx_http_affiliate_each_held(held, q, next) {
         if (held->writer != NULL) {
-            if (held != ngx_http_affiliate_wire.own[held->identity->kind]) {
-                continue; /* leaving: an adopter ships what is left */
+            if (held->writer->leaving) {
+                continue; /* an adopter ships what is left */
             }
             held->fresh = 0;
             ngx_http_affiliate_journal_look(held);
@@ -109,7 +103,9 @@ ngx_http_affiliate_ship_journal(ngx_http_affiliate_held_t *held, uint64_t *wait_
             return 1;
         }
         rc = NGX_OK;
-        switch (tracker_journal_read(held->journal, from, max_records, NGX_HTTP_AFFILIATE_RUN_BYTES, &run, &gap)) {
+        switch (tracker_journal_read(held->journal, from, max_records, NGX_HTTP_AFFILIATE_RUN_BYTES, &run,
+                                     &gap))
+        {
         case TRACKER_READ_RUN:
             rc = ngx_http_affiliate_ship_data(held, &run);
             break;
@@ -136,7 +132,7 @@ ngx_http_affiliate_ship_journal(ngx_http_affiliate_held_t *held, uint64_t *wait_
     return 0;
 }
 
-/* Seals a pack and hands it to the connection.  The caller has filled kind, first, count and what belongs to them. */
+/* Seals a pack, whose kind, first, count and what belongs to them are filled in, and hands it over. */
 static ngx_int_t
 ngx_http_affiliate_ship_pack(ngx_http_affiliate_held_t *held, struct tracker_pack *pack)
 {
@@ -160,7 +156,8 @@ ngx_http_affiliate_ship_pack(ngx_http_affiliate_held_t *held, struct tracker_pac
     letter = ngx_alloc(sizeof(*letter), ngx_cycle->log);
     if (lens[4] == 0 || letter == NULL) {
         ngx_free(letter);
-        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0, "affiliate: a pack of journal %*s could not be sealed",
+        ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
+                      "affiliate: a pack of journal %*s could not be sealed",
                       (size_t) TRACKER_JOURNAL_HEX_LEN, held->hex);
         return NGX_ERROR;
     }
@@ -218,7 +215,8 @@ ngx_http_affiliate_ship_gap(ngx_http_affiliate_held_t *held, const struct tracke
         ngx_http_affiliate_journal_rotate(held);
         return NGX_DECLINED;
     }
-    ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0, "affiliate: journal %*s lacks records %uL to %uL (reason %d)",
+    ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                  "affiliate: journal %*s lacks records %uL to %uL (reason %d)",
                   (size_t) TRACKER_JOURNAL_HEX_LEN, held->hex, gap->from, gap->to - 1, (int) gap->reason);
     ngx_http_affiliate_count(GAPS);
     return ngx_http_affiliate_ship_pack(held, &pack);
@@ -241,24 +239,6 @@ ngx_http_affiliate_ship_close(ngx_http_affiliate_held_t *held)
     return ngx_http_affiliate_ship_empty(held, TRACKER_PACK_CLOSE, held->sender.next);
 }
 
-static ngx_http_affiliate_held_t *
-ngx_http_affiliate_ship_find(const struct tracker_journal_id *id)
-{
-    ngx_queue_t               *q;
-    ngx_http_affiliate_held_t *held;
-
-    for (q = ngx_queue_head(&ngx_http_affiliate_wire.held);
-         q != ngx_queue_sentinel(&ngx_http_affiliate_wire.held);
-         q = ngx_queue_next(q))
-    {
-        held = ngx_queue_data(q, ngx_http_affiliate_held_t, queue);
-        if (ngx_memcmp(held->identity->id.bytes, id->bytes, sizeof(id->bytes)) == 0) {
-            return held;
-        }
-    }
-    return NULL;
-}
-
 static void
 ngx_http_affiliate_ship_stored(redisReply *reply, void *data)
 {
@@ -278,7 +258,7 @@ ngx_http_affiliate_ship_stored(redisReply *reply, void *data)
     }
     ngx_http_affiliate_redis_good();
 
-    held = ngx_http_affiliate_ship_find(&letter.id);
+    held = ngx_http_affiliate_find_held(&letter.id);
     if (held == NULL) {
         return;
     }
@@ -308,18 +288,16 @@ static void
 ngx_http_affiliate_ship_ask_partition(unsigned partition, ngx_uint_t all)
 {
     char                           key[] = "affiliate:acks:{0}";
-    size_t                         lens[2 + NGX_HTTP_AFFILIATE_HELD] = { 5, sizeof(key) - 1 };
-    const char                    *argv[2 + NGX_HTTP_AFFILIATE_HELD] = { "HMGET", key };
-    ngx_queue_t                   *q;
+    size_t                         lens[2 + NGX_HTTP_AFFILIATE_HELD_MAX] = { 5, sizeof(key) - 1 };
+    const char                    *argv[2 + NGX_HTTP_AFFILIATE_HELD_MAX] = { "HMGET", key };
+    ngx_queue_t                   *q, *next;
     ngx_http_affiliate_held_t     *held;
     ngx_http_affiliate_question_t  asked = { .partition = partition }, *question;
 
-    for (q = ngx_queue_head(&ngx_http_affiliate_wire.held);
-         q != ngx_queue_sentinel(&ngx_http_affiliate_wire.held) && asked.n < NGX_HTTP_AFFILIATE_HELD;
-         q = ngx_queue_next(q))
-    {
-        held = ngx_queue_data(q, ngx_http_affiliate_held_t, queue);
-        if (held->identity->partition == partition && (all || ngx_http_affiliate_ship_expects(held))) {
+    ngx_http_affiliate_each_held(held, q, next) {
+        if (held->identity->partition == partition && asked.n < NGX_HTTP_AFFILIATE_HELD_MAX
+            && (all || ngx_http_affiliate_ship_expects(held)))
+        {
             argv[2 + asked.n] = held->hex;
             lens[2 + asked.n] = TRACKER_JOURNAL_HEX_LEN;
             asked.ids[asked.n++] = held->identity->id;
@@ -334,7 +312,8 @@ ngx_http_affiliate_ship_ask_partition(unsigned partition, ngx_uint_t all)
     }
     *question = asked;
     key[sizeof(key) - 3] = (char) ('0' + partition);
-    if (ngx_http_affiliate_redis_command(2 + (int) asked.n, argv, lens, ngx_http_affiliate_ship_acks, question)
+    if (ngx_http_affiliate_redis_command(2 + (int) asked.n, argv, lens, ngx_http_affiliate_ship_acks,
+                                         question)
         != NGX_OK)
     {
         ngx_free(question);
@@ -364,9 +343,10 @@ ngx_http_affiliate_ship_forked(ngx_http_affiliate_held_t *held)
 static void
 ngx_http_affiliate_ship_acked(ngx_http_affiliate_held_t *held, const struct tracker_ack *ack)
 {
-    uint64_t               before = held->sender.acked;
-    ngx_uint_t             first = held->writer == NULL && held->sender.incarnation == 0, was_forked = held->sender.forked;
     struct tracker_sender *sender = &held->sender;
+    uint64_t               before = sender->acked;
+    ngx_uint_t             was_forked = sender->forked;
+    ngx_uint_t             first = held->writer == NULL && sender->incarnation == 0;
 
     if (held->writer != NULL) {
         tracker_sender_extend(sender, tracker_journal_next(held->journal), ngx_current_msec);
@@ -409,7 +389,7 @@ ngx_http_affiliate_ship_acks(redisReply *reply, void *data)
     }
     for (i = 0; i < question.n; i++) {
         field = reply->element[i];
-        held = ngx_http_affiliate_ship_find(&question.ids[i]);
+        held = ngx_http_affiliate_find_held(&question.ids[i]);
         if (held == NULL) {
             continue;
         }
@@ -450,14 +430,10 @@ ngx_http_affiliate_ship_listen_all(void)
     size_t                     lens[] = { 3, sizeof(key) - 1 };
     unsigned                   p;
     const char                *argv[] = { "GET", key };
-    ngx_queue_t               *q;
+    ngx_queue_t               *q, *next;
     ngx_http_affiliate_held_t *held;
 
-    for (q = ngx_queue_head(&ngx_http_affiliate_wire.held);
-         q != ngx_queue_sentinel(&ngx_http_affiliate_wire.held);
-         q = ngx_queue_next(q))
-    {
-        held = ngx_queue_data(q, ngx_http_affiliate_held_t, queue);
+    ngx_http_affiliate_each_held(held, q, next) {
         ngx_http_affiliate_ship_listen(held->identity->partition);
     }
     for (p = 0; p < NGX_HTTP_AFFILIATE_PARTITIONS; p++) {
@@ -473,7 +449,7 @@ static void
 ngx_http_affiliate_ship_beat(redisReply *reply, void *data)
 {
     unsigned                        p;
-    ngx_queue_t                    *q;
+    ngx_queue_t                    *q, *next;
     struct tracker_heartbeat        beat;
     ngx_http_affiliate_held_t      *held;
     ngx_http_affiliate_partition_t *partition = data;
@@ -494,11 +470,7 @@ ngx_http_affiliate_ship_beat(redisReply *reply, void *data)
     partition->beat = beat;
     ngx_http_affiliate_wire.conf->zone->consumer_beat_ms = (ngx_atomic_uint_t) ngx_http_affiliate_wall_ms();
 
-    for (q = ngx_queue_head(&ngx_http_affiliate_wire.held);
-         q != ngx_queue_sentinel(&ngx_http_affiliate_wire.held);
-         q = ngx_queue_next(q))
-    {
-        held = ngx_queue_data(q, ngx_http_affiliate_held_t, queue);
+    ngx_http_affiliate_each_held(held, q, next) {
         if (held->identity->partition == p
             && tracker_sender_beat(&held->sender, &beat) == TRACKER_SENDER_REWOUND)
         {
@@ -511,8 +483,10 @@ ngx_http_affiliate_ship_beat(redisReply *reply, void *data)
 uint64_t
 ngx_http_affiliate_ship_incarnation(unsigned partition)
 {
-    return partition < NGX_HTTP_AFFILIATE_PARTITIONS ? ngx_http_affiliate_partitions[partition].beat.incarnation
-                                                     : 0;
+    if (partition >= NGX_HTTP_AFFILIATE_PARTITIONS) {
+        return 0;
+    }
+    return ngx_http_affiliate_partitions[partition].beat.incarnation;
 }
 
 void
@@ -528,11 +502,14 @@ ngx_http_affiliate_ship_listen(unsigned partition)
 bool
 ngx_http_affiliate_ship_hold(ngx_http_affiliate_held_t *held)
 {
-    struct tracker_keys *keys = ngx_http_affiliate_wire.conf->keys;
+    struct tracker_keys            *keys = ngx_http_affiliate_wire.conf->keys;
+    ngx_http_affiliate_partition_t *partition;
 
+    if (held->identity->partition >= NGX_HTTP_AFFILIATE_PARTITIONS) {
+        return false;
+    }
     held->sealer = tracker_sealer_new(keys, keys->current, &held->identity->id);
-    if (held->sealer == NULL || held->identity->partition >= NGX_HTTP_AFFILIATE_PARTITIONS) {
-        tracker_sealer_free(held->sealer);
+    if (held->sealer == NULL) {
         return false;
     }
     tracker_journal_id_format(&held->identity->id, held->hex);
@@ -544,6 +521,10 @@ ngx_http_affiliate_ship_hold(ngx_http_affiliate_held_t *held)
     }
     if (ngx_http_affiliate_redis_connected()) {
         tracker_sender_connected(&held->sender);
+    }
+    partition = &ngx_http_affiliate_partitions[held->identity->partition];
+    if (partition->beat.incarnation != 0) {
+        (void) tracker_sender_beat(&held->sender, &partition->beat);
     }
     ngx_queue_insert_tail(&ngx_http_affiliate_wire.held, &held->queue);
     ngx_http_affiliate_ship_listen(held->identity->partition);
@@ -560,14 +541,10 @@ ngx_http_affiliate_ship_release(ngx_http_affiliate_held_t *held)
 void
 ngx_http_affiliate_ship_connected(void)
 {
-    ngx_queue_t               *q;
+    ngx_queue_t               *q, *next;
     ngx_http_affiliate_held_t *held;
 
-    for (q = ngx_queue_head(&ngx_http_affiliate_wire.held);
-         q != ngx_queue_sentinel(&ngx_http_affiliate_wire.held);
-         q = ngx_queue_next(q))
-    {
-        held = ngx_queue_data(q, ngx_http_affiliate_held_t, queue);
+    ngx_http_affiliate_each_held(held, q, next) {
         held->asked = 0;
         tracker_sender_connected(&held->sender);
     }
@@ -578,14 +555,10 @@ ngx_http_affiliate_ship_connected(void)
 void
 ngx_http_affiliate_ship_disconnected(void)
 {
-    ngx_queue_t               *q;
+    ngx_queue_t               *q, *next;
     ngx_http_affiliate_held_t *held;
 
-    for (q = ngx_queue_head(&ngx_http_affiliate_wire.held);
-         q != ngx_queue_sentinel(&ngx_http_affiliate_wire.held);
-         q = ngx_queue_next(q))
-    {
-        held = ngx_queue_data(q, ngx_http_affiliate_held_t, queue);
+    ngx_http_affiliate_each_held(held, q, next) {
         held->closing = held->closed;
         tracker_sender_disconnected(&held->sender);
     }
@@ -595,14 +568,10 @@ static void
 ngx_http_affiliate_ship_gauges(void)
 {
     uint64_t                   pending = 0, end;
-    ngx_queue_t               *q;
+    ngx_queue_t               *q, *next;
     ngx_http_affiliate_held_t *held;
 
-    for (q = ngx_queue_head(&ngx_http_affiliate_wire.held);
-         q != ngx_queue_sentinel(&ngx_http_affiliate_wire.held);
-         q = ngx_queue_next(q))
-    {
-        held = ngx_queue_data(q, ngx_http_affiliate_held_t, queue);
+    ngx_http_affiliate_each_held(held, q, next) {
         end = held->writer != NULL ? tracker_journal_next(held->journal) : held->sender.end;
         end = end == UINT64_MAX ? held->sender.next : end; /* an orphan that is not yet read to its end */
         pending += end > held->sender.acked ? end - held->sender.acked : 0;
@@ -611,77 +580,32 @@ ngx_http_affiliate_ship_gauges(void)
     ngx_http_affiliate_gauge(ORPHANS, ngx_http_affiliate_wire.orphans);
 }
 
-/* The wire's clock. */
-static void
-ngx_http_affiliate_ship_tick(ngx_event_t *ev)
+void
+ngx_http_affiliate_ship_tick(ngx_uint_t second)
 {
-    ngx_queue_t                    *q, *next;
-    ngx_uint_t                      second = ++ngx_http_affiliate_ticks % (1000 / NGX_HTTP_AFFILIATE_TICK) == 0;
-    ngx_http_affiliate_held_t      *held;
-    ngx_http_affiliate_main_conf_t *conf;
-
-    /* Without a master process a reload frees the cycle that started us. */
-    conf = ngx_http_cycle_get_module_main_conf(ngx_cycle, ngx_http_affiliate_module);
-    if (conf != NULL && conf->state != NULL && conf->zone != NULL) {
-        ngx_http_affiliate_wire.conf = conf;
-    }
-
-    for (q = ngx_queue_head(&ngx_http_affiliate_wire.held);
-         q != ngx_queue_sentinel(&ngx_http_affiliate_wire.held);
-         q = next)
-    {
-        next = ngx_queue_next(q);
-        held = ngx_queue_data(q, ngx_http_affiliate_held_t, queue);
-        if (held->writer == NULL) {
-            ngx_http_affiliate_adopt_check(held);
-        }
-    }
-    if (ngx_http_affiliate_redis_connected()) {
-        ngx_http_affiliate_ship_ask(second);
-        if (second) {
-            ngx_http_affiliate_ship_listen_all();
-        }
-    }
-    ngx_http_affiliate_fetch_tick();
-    if (second) {
-        ngx_http_affiliate_redis_tick();
-        ngx_http_affiliate_journal_tick();
-        ngx_http_affiliate_adopt_tick();
-        ngx_post_event(&ngx_http_affiliate_wire.pump, &ngx_posted_events);
-    }
     ngx_http_affiliate_ship_gauges();
-    ngx_add_timer(ev, NGX_HTTP_AFFILIATE_TICK);
+    if (!ngx_http_affiliate_redis_connected()) {
+        if (second) { /* syncs and spares are the pump's as well */
+            ngx_post_event(&ngx_http_affiliate_wire.pump, &ngx_posted_events);
+        }
+        return;
+    }
+    ngx_http_affiliate_ship_ask(second);
+    if (second) {
+        ngx_http_affiliate_ship_listen_all();
+        ngx_post_event(&ngx_http_affiliate_wire.pump, &ngx_posted_events); /* heartbeats may be due */
+    }
 }
 
-static void
-ngx_http_affiliate_ship_event(ngx_event_t *ev, ngx_event_handler_pt handler)
-{
-    ngx_memzero(ev, sizeof(*ev));
-    ev->handler = handler;
-    ev->data = &ngx_http_affiliate_wire;
-    ev->log = ngx_cycle->log;
-    ev->cancelable = 1; /* what is not shipped stays in the journal */
-}
-
+/* All cancelable: what is not shipped stays in the journal. */
 void
 ngx_http_affiliate_ship_start(void)
 {
     ngx_memzero(ngx_http_affiliate_partitions, sizeof(ngx_http_affiliate_partitions));
-    ngx_http_affiliate_ship_event(&ngx_http_affiliate_wire.pump, ngx_http_affiliate_ship_pump);
-    ngx_http_affiliate_ship_event(&ngx_http_affiliate_wire.tick, ngx_http_affiliate_ship_tick);
-    ngx_http_affiliate_ship_event(&ngx_http_affiliate_hurry, ngx_http_affiliate_ship_hurry);
-    ngx_add_timer(&ngx_http_affiliate_wire.tick, NGX_HTTP_AFFILIATE_TICK);
-}
-
-static void
-ngx_http_affiliate_ship_disarm(ngx_event_t *ev)
-{
-    if (ev->timer_set) {
-        ngx_del_timer(ev);
-    }
-    if (ev->posted) {
-        ngx_delete_posted_event(ev);
-    }
+    ngx_http_affiliate_event_init(&ngx_http_affiliate_wire.pump, ngx_http_affiliate_ship_pump,
+                                  &ngx_http_affiliate_wire, 1);
+    ngx_http_affiliate_event_init(&ngx_http_affiliate_hurry, ngx_http_affiliate_ship_hurry,
+                                  &ngx_http_affiliate_wire, 1);
 }
 
 /* The last words of this worker's own journals: best effort, nothing waits. */
@@ -701,7 +625,6 @@ ngx_http_affiliate_ship_stop(void)
         }
         ngx_http_affiliate_redis_flush();
     }
-    ngx_http_affiliate_ship_disarm(&ngx_http_affiliate_wire.pump);
-    ngx_http_affiliate_ship_disarm(&ngx_http_affiliate_wire.tick);
-    ngx_http_affiliate_ship_disarm(&ngx_http_affiliate_hurry);
+    ngx_http_affiliate_event_clear(&ngx_http_affiliate_wire.pump);
+    ngx_http_affiliate_event_clear(&ngx_http_affiliate_hurry);
 }
