@@ -181,8 +181,9 @@ bench_shipped() {
 
 # The clicks that were paid for must have landed.
 bench_landed() {
-    local tries=0
-    until as_worker "$AFFILIATED" -c "$STATE/etc/affiliated.conf" stats --json >"$BENCH/stats.json" &&
+    local tries=0 affiliated
+    affiliated=$(jq -r .affiliated "$STATE/demo.json")
+    until as_worker "$affiliated" -c "$STATE/etc/affiliated.conf" stats --json >"$BENCH/stats.json" &&
           jq -e '[.journals[].pending] | add == 0' "$BENCH/stats.json" >/dev/null; do
         [ $((tries += 1)) -lt 300 ] || die "the benchmark's clicks did not arrive"
         sleep 0.2
