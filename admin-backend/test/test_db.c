@@ -399,12 +399,12 @@ people_go_before_the_wire_before_batches(void **state)
     pthread_create(&holder, NULL, hold_thread, &queue);
     while (!atomic_load(&queue.held))
         sleep_ms(1);
-    /* 3 ms apart: less than the 20 ms by which the wire stands back. */
+    /* 1 ms apart: less than the 50 ms by which the wire stands back. */
     for (size_t i = 0; i < 4; i++) {
         pthread_create(&all[i].thread, NULL, note_thread, &all[i]);
-        sleep_ms(3);
+        sleep_ms(1);
     }
-    sleep_ms(30); /* all of them wait by now */
+    sleep_ms(200); /* all of them wait by now */
     atomic_store(&queue.release, 1);
     pthread_join(holder, NULL);
     for (size_t i = 0; i < 4; i++)

@@ -529,8 +529,8 @@ a_record_that_cannot_be_stored_goes_alone(void **state)
     test_edge_send(edge, &w->redis, 1, 10);
     TEST_AWAIT(test_edge_acked(edge, &w->redis, 11));
     /* Somebody wrote into the database what only ingest writes: these two can never be stored. */
-    test_run(w->db.pool, "INSERT INTO clicks SELECT journal_id, seq + 90, time_ms, received_ms, program_id, campaign_id,"
-                         " link_id, affiliate_id, flags, click_id, first_touch, ip, user_agent_id, referrer, params,"
+    test_run(w->db.pool, "INSERT INTO clicks SELECT journal_id, seq + 90, time_ms, received_ms, program_id,"
+                         " campaign_id, link_id, affiliate_id, flags, click_id, first_touch, ip, user_agent_id, referrer, params,"
                          " config_version FROM clicks WHERE seq IN (1, 7)");
     test_edge_send(edge, &w->redis, 11, 190);
     TEST_AWAIT(test_edge_acked(edge, &w->redis, 201));

@@ -73,8 +73,8 @@ setup(void **state)
     change(w, "INSERT INTO links (id, code, affiliate_id, campaign_id, destination, created_us, updated_us, version)"
               " VALUES (3, 'first', 4, 2, 'https://shop.example/?s={sub1}', 0, 0, " VERSION ")");
     change(w, "INSERT INTO api_users (id, program_id, name, role, scopes, created_us, version)"
-              " VALUES (5, 1, 'shop', 'advertiser', '[\"conversions:write\",\"stats:read\",\"later:thing\"]', 0, " VERSION
-              ")");
+              " VALUES (5, 1, 'shop', 'advertiser', '[\"conversions:write\",\"stats:read\",\"later:thing\"]', 0,"
+              " " VERSION ")");
     change(w, "INSERT INTO api_keys (id, api_user_id, prefix, hash, created_us, version)"
               " VALUES (6, 5, 'aff_', x'000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f', 0, " VERSION
               ")");

@@ -64,8 +64,8 @@ app_load_keys(struct app *app, char *error)
 
     int fd = open(app->config.key_file, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        snprintf(error, APP_ERROR_MAX, "cannot read the key file %s: %s%s", app->config.key_file, strerror(errno),
-                 errno == ENOENT ? " (make it with \"affiliated keygen\")" : "");
+        snprintf(error, APP_ERROR_MAX, "cannot read the key file %s: %s%s", app->config.key_file,
+                 strerror(errno), errno == ENOENT ? " (make it with \"affiliated keygen\")" : "");
         return false;
     }
     ssize_t len = read(fd, text, sizeof(text));
@@ -162,13 +162,15 @@ app_become_owner(struct app *app, char *error)
     if (geteuid() != 0)
         return true;
     if (stat(app->config.state, &st) != 0) {
-        snprintf(error, APP_ERROR_MAX, "cannot look at the state folder %s: %s", app->config.state, strerror(errno));
+        snprintf(error, APP_ERROR_MAX, "cannot look at the state folder %s: %s", app->config.state,
+                 strerror(errno));
         return false;
     }
     if (st.st_uid == 0)
         return true;
     if (setgroups(0, NULL) != 0 || setgid(st.st_gid) != 0 || setuid(st.st_uid) != 0) {
-        snprintf(error, APP_ERROR_MAX, "cannot act as the owner of %s: %s", app->config.state, strerror(errno));
+        snprintf(error, APP_ERROR_MAX, "cannot act as the owner of %s: %s", app->config.state,
+                 strerror(errno));
         return false;
     }
     return true;

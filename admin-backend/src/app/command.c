@@ -6,20 +6,21 @@
 #include <stdarg.h>
 #include <string.h>
 
-#define NEEDS_DAEMON (CONFIG_NEEDS_DATABASE | CONFIG_NEEDS_KEYS | CONFIG_NEEDS_STATE | CONFIG_NEEDS_BASE_URL)
-#define NEEDS_WRITER (CONFIG_NEEDS_DATABASE | CONFIG_NEEDS_KEYS | CONFIG_NEEDS_STATE | CONFIG_NEEDS_BASE_URL)
+#define NEEDS_SERVICE                                                                                        \
+    (CONFIG_NEEDS_DATABASE | CONFIG_NEEDS_KEYS | CONFIG_NEEDS_STATE | CONFIG_NEEDS_BASE_URL)
 
 const struct command commands[] = {
     { "all", "", "everything in one process; what runs when no command is given", COMMAND_DAEMON,
-      NEEDS_DAEMON | CONFIG_NEEDS_REDIS | CONFIG_NEEDS_LISTEN, command_all },
+      NEEDS_SERVICE | CONFIG_NEEDS_REDIS | CONFIG_NEEDS_LISTEN, command_all },
     { "serve", "", "the HTTP API, and snapshots for the edges", COMMAND_DAEMON,
-      NEEDS_DAEMON | CONFIG_NEEDS_REDIS | CONFIG_NEEDS_LISTEN, command_serve },
-    { "ingest", "", "events from the edges into the database", COMMAND_DAEMON, NEEDS_DAEMON | CONFIG_NEEDS_REDIS,
-      command_ingest },
-    { "work", "", "money from events", COMMAND_DAEMON, NEEDS_DAEMON, command_work },
-    { "migrate", "", "bring the database to this program's schema", COMMAND_WRITES, NEEDS_WRITER, command_migrate },
-    { "verify", "[--json]", "check every invariant of the books; exit code 1 when one does not hold", COMMAND_READS,
-      CONFIG_NEEDS_DATABASE, command_verify },
+      NEEDS_SERVICE | CONFIG_NEEDS_REDIS | CONFIG_NEEDS_LISTEN, command_serve },
+    { "ingest", "", "events from the edges into the database", COMMAND_DAEMON,
+      NEEDS_SERVICE | CONFIG_NEEDS_REDIS, command_ingest },
+    { "work", "", "money from events", COMMAND_DAEMON, NEEDS_SERVICE, command_work },
+    { "migrate", "", "bring the database to this program's schema", COMMAND_WRITES, NEEDS_SERVICE,
+      command_migrate },
+    { "verify", "[--json]", "check every invariant of the books; exit code 1 when one does not hold",
+      COMMAND_READS, CONFIG_NEEDS_DATABASE, command_verify },
     { "stats", "[--json]", "what each edge journal has offered and what became of it", COMMAND_READS,
       CONFIG_NEEDS_DATABASE, command_stats },
     { "export", "clicks [--format csv] [--from TIME] [--to TIME]", "rows to standard output", COMMAND_READS,
@@ -28,13 +29,14 @@ const struct command commands[] = {
       CONFIG_NEEDS_DATABASE | CONFIG_NEEDS_KEYS, command_snapshot },
     { "drain", "DIR", "ship what an edge's state folder still holds, before it is removed", COMMAND_PLAIN,
       CONFIG_NEEDS_REDIS | CONFIG_NEEDS_KEYS, command_drain },
-    { "keygen", "[FILE] [--add | --current ID | --retire ID]", "make or rotate the key ring", COMMAND_PLAIN, 0,
-      command_keygen },
-    { "user", "create EMAIL --role ROLE [--name NAME] [--password-stdin]", "add a member of staff", COMMAND_WRITES,
-      NEEDS_WRITER, command_user },
+    { "keygen", "[FILE] [--add | --current ID | --retire ID]", "make or rotate the key ring", COMMAND_PLAIN,
+      0, command_keygen },
+    { "user", "create EMAIL --role ROLE [--name NAME] [--password-stdin]", "add a member of staff",
+      COMMAND_WRITES, NEEDS_SERVICE, command_user },
     { "token", "create --user EMAIL --name NAME", "a bearer token for scripts, shown once", COMMAND_WRITES,
-      NEEDS_WRITER, command_token },
-    { "demo", "[--out FILE]", "fill in a small, believable program and tell its passwords", COMMAND_WRITES, NEEDS_WRITER, command_demo },
+      NEEDS_SERVICE, command_token },
+    { "demo", "[--out FILE]", "fill in a small, believable program and tell its passwords", COMMAND_WRITES,
+      NEEDS_SERVICE, command_demo },
     { NULL, NULL, NULL, COMMAND_PLAIN, 0, NULL },
 };
 

@@ -22,13 +22,15 @@ command_drain(struct app *app, struct command_io *io, int argc, char **argv)
 
     if (argc != 2)
         return command_usage(io, argv[0]);
-    bool ok = drain_folder(argv[1], &app->keys, app_redis(app), DRAIN_PATIENCE_MS, &report, error, sizeof(error));
+    bool ok =
+        drain_folder(argv[1], &app->keys, app_redis(app), DRAIN_PATIENCE_MS, &report, error, sizeof(error));
     fprintf(io->out, "%u journals are in the database to their ends: %llu events, %llu lost in gaps\n",
             report.journals, (unsigned long long) report.records, (unsigned long long) report.lost);
     if (!ok)
         return command_failed(io, argv[0], "%s", error);
     if (report.skipped > 0)
-        return command_failed(io, argv[0], "%u journals are broken or written by two machines: keep the folder",
+        return command_failed(io, argv[0],
+                              "%u journals are broken or written by two machines: keep the folder",
                               report.skipped);
     return COMMAND_OK;
 }
@@ -123,7 +125,8 @@ ring_write(const struct ring *ring, const char *path, bool replaces, char *error
     if (ok && replaces && stat(path, &old) == 0)
         ok = fchown(fd, old.st_uid, old.st_gid) == 0 || errno == EPERM;
     if (ok) {
-        fputs("# Keys of the edges and of affiliated; see \"affiliated keygen\". Whoever reads this can forge clicks.\n",
+        fputs("# Keys of the edges and of affiliated; see \"affiliated keygen\".\n"
+              "# Whoever reads this can forge clicks.\n",
               out);
         for (int id = 0; id < TRACKER_KEYS_MAX; id++) {
             if (ring->present[id])
@@ -149,14 +152,16 @@ key_id(const struct ring *ring, const char *text)
     char *end;
     long  id = strtol(text, &end, 10);
 
-    return isdigit((unsigned char) text[0]) && *end == '\0' && id < TRACKER_KEYS_MAX && ring->present[id] ? (int) id : -1;
+    bool known = isdigit((unsigned char) text[0]) && *end == '\0' && id < TRACKER_KEYS_MAX;
+    return known && ring->present[id] ? (int) id : -1;
 }
 
 /* keygen [FILE] [--add | --current ID | --retire ID] */
 int
 command_keygen(struct app *app, struct command_io *io, int argc, char **argv)
 {
-    const char *current = command_option(argc, argv, "--current"), *retire = command_option(argc, argv, "--retire");
+    const char *current = command_option(argc, argv, "--current");
+    const char *retire = command_option(argc, argv, "--retire");
     bool        add = command_flag(argc, argv, "--add"), changes = add || current != NULL || retire != NULL;
     const char *path = argc > 1 && argv[1][0] != '-' ? argv[1] : app->config.key_file;
     int         expected = 1 + (argc > 1 && argv[1][0] != '-') + (add ? 1 : changes ? 2 : 0);

@@ -30,7 +30,7 @@ int
 command_user(struct app *app, struct command_io *io, int argc, char **argv)
 {
     const char *role = command_option(argc, argv, "--role"), *name = command_option(argc, argv, "--name");
-    char        generated[sodium_base64_ENCODED_LEN(PASSWORD_BYTES, sodium_base64_VARIANT_URLSAFE_NO_PADDING)];
+    char generated[sodium_base64_ENCODED_LEN(PASSWORD_BYTES, sodium_base64_VARIANT_URLSAFE_NO_PADDING)];
     const char *password = io->input;
 
     if (argc < 3 || strcmp(argv[1], "create") != 0 || argv[2][0] == '-' || role == NULL)
@@ -44,7 +44,8 @@ command_user(struct app *app, struct command_io *io, int argc, char **argv)
     }
 
     struct service_error error = { .fields = NULL };
-    json_t *body = json_pack("{s:s,s:s,s:s,s:s*}", "email", argv[2], "role", role, "password", password, "name", name);
+    json_t *body =
+        json_pack("{s:s,s:s,s:s,s:s*}", "email", argv[2], "role", role, "password", password, "name", name);
     json_t *object = NULL;
     if (body == NULL)
         return command_failed(io, argv[0], "the arguments are no valid text");
@@ -65,7 +66,7 @@ command_user(struct app *app, struct command_io *io, int argc, char **argv)
 int
 command_token(struct app *app, struct command_io *io, int argc, char **argv)
 {
-    const char          *email = command_option(argc, argv, "--user"), *name = command_option(argc, argv, "--name");
+    const char *email = command_option(argc, argv, "--user"), *name = command_option(argc, argv, "--name");
     struct service_error error = { .fields = NULL };
     char                 token[SECRET_MAX];
 
@@ -96,7 +97,10 @@ print_file(const char *path, FILE *out)
     return ok;
 }
 
-/* demo [--out FILE]: FILE is absolute by now, main has seen to it.  Without it the file lies in the state folder and is shown. */
+/*
+ * demo [--out FILE]: FILE is absolute by now, main has seen to it.  Without it the
+ * file lies in the state folder and is shown.
+ */
 int
 command_demo(struct app *app, struct command_io *io, int argc, char **argv)
 {

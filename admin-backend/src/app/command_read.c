@@ -33,17 +33,18 @@ command_stats(struct app *app, struct command_io *io, int argc, char **argv)
     } else {
         size_t  i;
         json_t *journal;
-        fprintf(io->out, "%-32s  %-16s %12s %12s %10s %12s %10s %10s\n", "journal", "edge", "accepted", "committed",
-                "pending", "quarantined", "dropped", "lost");
+        fprintf(io->out, "%-32s  %-16s %12s %12s %10s %12s %10s %10s\n", "journal", "edge", "accepted",
+                "committed", "pending", "quarantined", "dropped", "lost");
         json_array_foreach(json_object_get(stats, "journals"), i, journal) {
             const char *id, *edge;
             json_int_t  accepted, committed, pending, quarantined, dropped, lost;
-            if (json_unpack(journal, "{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I}", "id", &id, "edge", &edge, "accepted",
-                            &accepted, "committed", &committed, "pending", &pending, "quarantined", &quarantined,
-                            "dropped", &dropped, "lost", &lost) == 0)
+            if (json_unpack(journal, "{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I}", "id", &id, "edge", &edge,
+                            "accepted", &accepted, "committed", &committed, "pending", &pending,
+                            "quarantined", &quarantined, "dropped", &dropped, "lost", &lost)
+                == 0)
                 fprintf(io->out, "%-32s  %-16s %12lld %12lld %10lld %12lld %10lld %10lld\n", id, edge,
-                        (long long) accepted, (long long) committed, (long long) pending, (long long) quarantined,
-                        (long long) dropped, (long long) lost);
+                        (long long) accepted, (long long) committed, (long long) pending,
+                        (long long) quarantined, (long long) dropped, (long long) lost);
         }
     }
     json_decref(stats);
@@ -68,7 +69,8 @@ command_export(struct app *app, struct command_io *io, int argc, char **argv)
     int64_t     from_us, to_us;
 
     if (argc < 2 || strcmp(argv[1], "clicks") != 0 || (format != NULL && strcmp(format, "csv") != 0)
-        || !time_option(argc, argv, "--from", 0, &from_us) || !time_option(argc, argv, "--to", INT64_MAX, &to_us))
+        || !time_option(argc, argv, "--from", 0, &from_us)
+        || !time_option(argc, argv, "--to", INT64_MAX, &to_us))
         return command_usage(io, argv[0]);
     if (export_clicks(&app->service, from_us, to_us, io->out) != DB_OK)
         return command_failed(io, argv[0], "%s",
@@ -138,7 +140,7 @@ write_whole(int fd, const uint8_t *bytes, size_t len)
     return fsync(fd) == 0;
 }
 
-/* Readable for the edge's worker, which is another user: what it holds is sealed against change, not against eyes. */
+/* Readable for the edge's group: what it holds is sealed against change, not against eyes. */
 int
 command_snapshot(struct app *app, struct command_io *io, int argc, char **argv)
 {
@@ -166,7 +168,8 @@ command_snapshot(struct app *app, struct command_io *io, int argc, char **argv)
     if (!ok && fd >= 0)
         unlink(temporary);
     if (ok)
-        fprintf(io->out, "version %llu, %u rows, %zu bytes\n", (unsigned long long) file.version, file.rows, file.len);
+        fprintf(io->out, "version %llu, %u rows, %zu bytes\n", (unsigned long long) file.version, file.rows,
+                file.len);
     snapshot_clear(&file);
     return ok ? COMMAND_OK : command_failed(io, argv[0], "cannot write %s: %s", path, strerror(why));
 }

@@ -36,7 +36,8 @@ control_address(const struct app *app, struct sockaddr_un *address, char *error)
 {
     memset(address, 0, sizeof(*address));
     address->sun_family = AF_UNIX;
-    int len = snprintf(address->sun_path, sizeof(address->sun_path), "%s/affiliated.control", app->config.state);
+    int len =
+        snprintf(address->sun_path, sizeof(address->sun_path), "%s/affiliated.control", app->config.state);
     if (len < (int) sizeof(address->sun_path))
         return true;
     snprintf(error, APP_ERROR_MAX, "the path of the state folder is too long for a unix socket: %s",
@@ -121,7 +122,8 @@ control_trusted(int fd)
     struct ucred peer;
     socklen_t    len = sizeof(peer);
 
-    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && (peer.uid == 0 || peer.uid == geteuid());
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0
+           && (peer.uid == 0 || peer.uid == geteuid());
 }
 
 static char *

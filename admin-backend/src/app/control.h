@@ -23,7 +23,7 @@ enum control_call {
     CONTROL_ABSENT,   /* nobody listens */
     CONTROL_FAILED    /* error is filled */
 };
-enum control_call control_call(const struct app *app, int argc, char **argv, struct command_io *io, int *exit_code,
-                               char *error);
+enum control_call control_call(const struct app *app, int argc, char **argv, struct command_io *io,
+                               int *exit_code, char *error);
 
 #endif

@@ -97,7 +97,9 @@ work_main(void *arg)
     while (work_wait(daemon, pause_ms)) {
         int taken = money_derive(service, WORK_BATCH);
         int sealed = taken < 0 ? -1 : money_seal(service, WORK_BATCH);
-        pause_ms = taken < 0 || sealed < 0 ? WORK_PAUSE_MS : taken == WORK_BATCH || sealed == WORK_BATCH ? 0 : WORK_TICK_MS;
+        pause_ms = taken == WORK_BATCH || sealed == WORK_BATCH ? 0 : WORK_TICK_MS;
+        if (taken < 0 || sealed < 0)
+            pause_ms = WORK_PAUSE_MS;
 
         uint64_t now_ms = wire_now_ms();
         if (now_ms >= rollup_ms) {
@@ -146,7 +148,8 @@ daemon_run(struct app *app, struct command_io *io, unsigned parts)
     case APP_LOCKED:
         break;
     case APP_LOCK_HELD:
-        return command_failed(io, "start", "another affiliated runs with the state folder %s", app->config.state);
+        return command_failed(io, "start", "another affiliated runs with the state folder %s",
+                              app->config.state);
     case APP_LOCK_FAILED:
         return command_failed(io, "start", "%s", error);
     }
@@ -163,7 +166,10 @@ daemon_run(struct app *app, struct command_io *io, unsigned parts)
     return code;
 }
 
-/* The first program exists always; while nobody can log in, a one-time link is shown - on standard output, never logged. */
+/*
+ * The first program exists always; while nobody can log in, a one-time link is
+ * shown: on standard output, never logged.
+ */
 static bool
 daemon_first_start(struct daemon *daemon, struct command_io *io, char *error)
 {
@@ -180,7 +186,8 @@ daemon_first_start(struct daemon *daemon, struct command_io *io, char *error)
         return false;
     }
     if ((daemon->parts & PART_SERVE) != 0 && needed) {
-        fprintf(io->out, "Nobody can log in yet. Make the first administrator within a day at\n    %s/setup/%s\n",
+        fprintf(io->out,
+                "Nobody can log in yet. Make the first administrator within a day at\n    %s/setup/%s\n",
                 daemon->app->config.base_url, secret);
         fflush(io->out);
         explicit_bzero(secret, sizeof(secret));
@@ -202,7 +209,10 @@ static bool
 daemon_start_publisher(struct daemon *daemon, char *error)
 {
     const struct publisher_options options = {
-        .pool = daemon->app->pool, .keys = &daemon->app->keys, .redis = app_redis(daemon->app), .now_us = app_now_us,
+        .pool = daemon->app->pool,
+        .keys = &daemon->app->keys,
+        .redis = app_redis(daemon->app),
+        .now_us = app_now_us,
     };
     daemon->publisher = publisher_new(&options);
     if (daemon->publisher == NULL) {
@@ -211,7 +221,8 @@ daemon_start_publisher(struct daemon *daemon, char *error)
     }
     daemon->app->service.config_changed = publisher_wake;
     daemon->app->service.config_changed_ctx = daemon->publisher;
-    return daemon_thread(&daemon->publisher_thread, &daemon->publishes, publisher_main, daemon->publisher, error);
+    return daemon_thread(&daemon->publisher_thread, &daemon->publishes, publisher_main, daemon->publisher,
+                         error);
 }
 
 static bool

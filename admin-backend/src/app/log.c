@@ -55,8 +55,9 @@ log_line(enum log_level level, const char *component, const char *format, ...)
     strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &utc);
 
     char line[6 * LOG_MESSAGE_MAX + 256];
-    int  head = snprintf(line, 256, "{\"time\":\"%s.%03ldZ\",\"level\":\"%s\",\"component\":\"%.64s\",\"message\":\"",
-                         stamp, now.tv_nsec / 1000000, log_names[level], component);
+    int head =
+        snprintf(line, 256, "{\"time\":\"%s.%03ldZ\",\"level\":\"%s\",\"component\":\"%.64s\",\"message\":\"",
+                 stamp, now.tv_nsec / 1000000, log_names[level], component);
     size_t len = (size_t) head + log_escape(line + head, message);
     memcpy(line + len, "\"}\n", 3);
     len += 3;

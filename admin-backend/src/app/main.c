@@ -18,7 +18,8 @@
 #define SETTINGS_MAX 32
 
 static int run(struct app *app, struct command_io *io, const struct command *command, int argc, char **argv);
-static int run_writing(struct app *app, struct command_io *io, const struct command *command, int argc, char **argv);
+static int run_writing(struct app *app, struct command_io *io, const struct command *command, int argc,
+                       char **argv);
 static bool read_input(struct command_io *io, int argc, char **argv, char buffer[INPUT_MAX]);
 static bool absolute_output(int argc, char **argv, char buffer[PATH_MAX]);
 static int usage(FILE *out, int code);
@@ -58,7 +59,8 @@ main(int argc, char **argv)
     if (app.config_path != NULL && !config_load(&app.config, app.config_path, error, sizeof(error)))
         return command_failed(&io, "configuration", "%s", error);
     if (!config_require(&app.config, command->needs, error, sizeof(error)))
-        return command_failed(&io, "configuration", "%s%s", error, app.config_path == NULL ? " (no -c FILE)" : "");
+        return command_failed(&io, "configuration", "%s%s", error,
+                              app.config_path == NULL ? " (no -c FILE)" : "");
 
     signal(SIGPIPE, SIG_IGN);
     umask(077);
@@ -162,9 +164,11 @@ absolute_output(int argc, char **argv, char buffer[PATH_MAX])
     for (int i = 1; i + 1 < argc; i++) {
         if (strcmp(argv[i], "--out") != 0 || argv[i + 1][0] == '/')
             continue;
-        if (getcwd(buffer, PATH_MAX) == NULL || strlen(buffer) + 1 + strlen(argv[i + 1]) >= PATH_MAX)
+        if (getcwd(buffer, PATH_MAX) == NULL)
             return false;
-        strcat(strcat(buffer, "/"), argv[i + 1]);
+        size_t len = strlen(buffer);
+        if (snprintf(buffer + len, PATH_MAX - len, "/%s", argv[i + 1]) >= (int) (PATH_MAX - len))
+            return false;
         argv[i + 1] = buffer;
     }
     return true;

@@ -22,7 +22,7 @@
  */
 static const uint64_t db_handicap_us[] = {
     [DB_INTERACTIVE] = 0,
-    [DB_WIRE] = 20000,
+    [DB_WIRE] = 50000,
     [DB_BATCH] = 400000,
 };
 
@@ -91,7 +91,7 @@ db_transact(struct db *db, db_work fn, void *ctx)
         if (result != DB_RETRY || attempt == DB_ATTEMPTS)
             return result;
 
-        /* Two that collided must not collide again: half of the pause is drawn by the address and the clock. */
+        /* Two that collided must not collide again: half of the pause is drawn by address and clock. */
         struct timespec now;
         clock_gettime(CLOCK_MONOTONIC, &now);
         uint64_t jitter = ((uint64_t) now.tv_nsec ^ (uintptr_t) db) % pause_us;
@@ -127,7 +127,8 @@ db_attempt(struct db *db, db_work fn, void *ctx)
 
 /* ---- pool ---- */
 
-static bool db_pool_add(struct db_pool *pool, struct db_lane *lane, const char *url, bool writer, char **error);
+static bool db_pool_add(struct db_pool *pool, struct db_lane *lane, const char *url, bool writer,
+                        char **error);
 
 static struct db_pool *
 db_pool_make(const char *url, unsigned writers, unsigned readers, char **error)

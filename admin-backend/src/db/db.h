@@ -60,7 +60,7 @@ enum db_result db_read(struct db_pool *pool, db_work fn, void *ctx);
 
 /* ---- inside a callback ---- */
 
-/* sql: a literal, or composed of literals only - never of input (the cache keys on its text). NULL on failure, see db_message. */
+/* sql: literals only, never input (the cache keys on its text). NULL on failure, see db_message. */
 struct db_stmt *db_prepare(struct db *db, const char *sql);
 /* Parameters are numbered from 1.  Bytes and text are copied. */
 void db_bind_int(struct db_stmt *stmt, int index, int64_t value);
@@ -73,14 +73,16 @@ void db_end(struct db_stmt *stmt);             /* resets; always call it. NULL i
 
 /* Columns of the current row, by name; an unknown name aborts (a bug, found by the first test). */
 int64_t     db_int(struct db_stmt *stmt, const char *column);
-const char *db_text(struct db_stmt *stmt, const char *column);                     /* borrowed until next step; NULL for NULL */
+const char *db_text(struct db_stmt *stmt, const char *column); /* borrowed until next step; NULL for NULL */
 const void *db_bytes(struct db_stmt *stmt, const char *column, size_t *len);
 bool        db_is_null(struct db_stmt *stmt, const char *column);
 
-/* Bind and run in one call. types: one letter a parameter: i int64_t, s const char *, b (const void *, size_t), n nothing.
- * Returns DB_OK when it ran to DB_DONE or gave a row (RETURNING); rows are dropped. */
+/*
+ * Bind and run in one call. types: one letter a parameter: i int64_t, s const char *, n nothing,
+ * b (const void *, size_t). Returns DB_OK when it ran to DB_DONE or gave a row (RETURNING); rows are dropped.
+ */
 enum db_result db_exec(struct db *db, const char *sql, const char *types, ...);
-/* The same, leaving the first row ready to read: DB_ROW with *stmt set (then db_end it), DB_DONE, or an error. */
+/* The same, leaving the first row to read: DB_ROW with *stmt set (then db_end it), DB_DONE, an error. */
 enum db_result db_query(struct db *db, struct db_stmt **stmt, const char *sql, const char *types, ...);
 /* Rows changed by the last statement of this connection. */
 int64_t db_changes(struct db *db);
@@ -98,8 +100,8 @@ enum db_result  db_bulk_row(struct db_bulk *bulk);  /* ends a row of `count` val
 enum db_result  db_bulk_end(struct db_bulk *bulk);
 
 /*
- * What the database itself finds wrong in its pages, indexes and references, one sentence each.  Long on a large one.
- * Whatever is found is no error of the transaction; DB_OK: it could look.
+ * What the database itself finds wrong in its pages, indexes and references, one sentence each.  Long on a
+ * large one. Whatever is found is no error of the transaction; DB_OK: it could look.
  */
 enum db_result db_check(struct db *db, void (*found)(void *ctx, const char *text), void *ctx);
 

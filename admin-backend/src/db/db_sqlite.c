@@ -236,7 +236,8 @@ sqlite_prepare(struct db *db, const char *sql)
     }
 
     const char *tail = NULL;
-    int code = sqlite3_prepare_v3(sqlite_handle(db), text, -1, SQLITE_PREPARE_PERSISTENT, &stmt->handle, &tail);
+    int code =
+        sqlite3_prepare_v3(sqlite_handle(db), text, -1, SQLITE_PREPARE_PERSISTENT, &stmt->handle, &tail);
     if (code == SQLITE_OK && (stmt->handle == NULL || tail[strspn(tail, " \t\n;")] != '\0')) {
         db_fail(db, DB_FAILED, "not exactly one statement: %.200s", sql);
         sqlite3_finalize(stmt->handle);

@@ -47,7 +47,9 @@ bool
 migrate_apply_list(struct db_pool *pool, const struct migration *list, size_t count, uint64_t now_us,
                    char *error, size_t cap)
 {
-    struct migrate_state state = { .list = list, .count = count, .now_us = now_us, .error = error, .cap = cap };
+    struct migrate_state state = {
+        .list = list, .count = count, .now_us = now_us, .error = error, .cap = cap
+    };
 
     do {
         error[0] = '\0';
@@ -133,7 +135,8 @@ static enum db_result
 migrate_compare(struct db *db, void *ctx)
 {
     struct migrate_state *state = ctx;
-    struct db_stmt       *stmt = db_prepare(db, "SELECT number, name, checksum FROM schema_migrations ORDER BY number");
+    struct db_stmt *stmt =
+        db_prepare(db, "SELECT number, name, checksum FROM schema_migrations ORDER BY number");
     enum db_result        result;
 
     state->applied = 0;
@@ -141,7 +144,8 @@ migrate_compare(struct db *db, void *ctx)
         const char *name = db_text(stmt, "name");
         if (state->applied == state->count) {
             snprintf(state->error, state->cap,
-                     "the database is newer than this program: it has migration %s, which is unknown here", name);
+                     "the database is newer than this program: it has migration %s, which is unknown here",
+                     name);
             result = DB_ABORT;
             break;
         }
@@ -151,8 +155,8 @@ migrate_compare(struct db *db, void *ctx)
         migrate_checksum(migration, checksum);
         if (db_int(stmt, "number") != migration->number || strcmp(db_text(stmt, "checksum"), checksum) != 0) {
             snprintf(state->error, state->cap,
-                     "the database was made by another version of this program: its migration %s is not our %s",
-                     name, migration->name);
+                     "the database was made by another version of this program: its migration %s is not ours",
+                     name);
             result = DB_ABORT;
             break;
         }

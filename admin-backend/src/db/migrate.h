@@ -17,7 +17,7 @@ struct migration {
     const char *sql;
 };
 
-/* True: the schema is this program's, whatever was missing was applied. False: error (cap bytes) is a sentence for people. */
+/* Applies what is missing. True: the schema is this program's. False: error (cap bytes) is a sentence. */
 bool migrate_apply(struct db_pool *pool, uint64_t now_us, char *error, size_t cap);
 /* Applies nothing: false also when a migration is missing. For readers. */
 bool migrate_check(struct db_pool *pool, char *error, size_t cap);

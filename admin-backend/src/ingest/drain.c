@@ -48,12 +48,15 @@ static bool drain_pack(struct drain *drain, struct draining *held, struct tracke
 static bool drain_listen(struct drain *drain, struct draining *held, bool *forked);
 
 bool
-drain_folder(const char *dir, const struct tracker_keys *keys, struct wire_address redis, unsigned patience_ms,
-             struct drain_report *report, char *error, size_t cap)
+drain_folder(const char *dir, const struct tracker_keys *keys, struct wire_address redis,
+             unsigned patience_ms, struct drain_report *report, char *error, size_t cap)
 {
-    struct drain drain = {
-        .keys = keys, .dir = -1, .patience_ms = patience_ms, .report = report, .error = error, .error_cap = cap
-    };
+    struct drain drain = { .keys = keys,
+                           .dir = -1,
+                           .patience_ms = patience_ms,
+                           .report = report,
+                           .error = error,
+                           .error_cap = cap };
     bool ok = true;
 
     memset(report, 0, sizeof(*report));
@@ -155,7 +158,8 @@ drain_adopt_all(struct drain *drain)
                 snprintf(drain->error, drain->error_cap,
                          "journal %s is in use: stop the nginx of this folder first", held->hex);
             else
-                snprintf(drain->error, drain->error_cap, "cannot open journal %s: %s", held->hex, strerror(-result));
+                snprintf(drain->error, drain->error_cap, "cannot open journal %s: %s", held->hex,
+                         strerror(-result));
             return false;
         }
         held->sealer = tracker_sealer_new(drain->keys, drain->keys->current, &drain->ids[i]);
@@ -221,8 +225,8 @@ drain_journal(struct drain *drain, struct draining *held)
         acked = held->sender.acked;
         if (wire_now_ms() - moved_ms > drain->patience_ms) {
             snprintf(drain->error, drain->error_cap,
-                     "nobody takes journal %s (%llu of it are acked): do Redis and affiliated run?", held->hex,
-                     (unsigned long long) held->sender.acked - 1);
+                     "nobody takes journal %s (%llu of it are acked): do Redis and affiliated run?",
+                     held->hex, (unsigned long long) held->sender.acked - 1);
             return false;
         }
         if (!moved)
@@ -245,8 +249,12 @@ drain_send(struct drain *drain, struct draining *held, bool *moved)
         switch (tracker_journal_read(held->journal, from, max_records, RUN_BYTES, &run, &gap)) {
         case TRACKER_READ_RUN:
             pack = (struct tracker_pack){
-                .kind = TRACKER_PACK_DATA, .first = run.first, .count = run.count, .hash_before = run.hash_before,
-                .records = run.bytes, .records_len = run.len,
+                .kind = TRACKER_PACK_DATA,
+                .first = run.first,
+                .count = run.count,
+                .hash_before = run.hash_before,
+                .records = run.bytes,
+                .records_len = run.len,
             };
             held->hash = run.hash_after;
             held->hash_at = run.first + run.count;
@@ -269,7 +277,9 @@ drain_send(struct drain *drain, struct draining *held, bool *moved)
 
     if (tracker_sender_want_heartbeat(&held->sender, wire_now_ms(), &from, &wait_ms)) {
         struct tracker_pack beat = {
-            .kind = TRACKER_PACK_HEARTBEAT, .first = from, .hash_before = held->hash_at == from ? held->hash : 0,
+            .kind = TRACKER_PACK_HEARTBEAT,
+            .first = from,
+            .hash_before = held->hash_at == from ? held->hash : 0,
         };
         return drain_pack(drain, held, &beat);
     }
@@ -325,8 +335,8 @@ drain_listen(struct drain *drain, struct draining *held, bool *forked)
     if (reply == NULL)
         return false;
     if (reply->type == REDIS_REPLY_STRING
-        && tracker_ack_decode(drain->keys, &identity->id, (struct tracker_str){ reply->str, (size_t) reply->len },
-                              &ack))
+        && tracker_ack_decode(drain->keys, &identity->id,
+                              (struct tracker_str){ reply->str, (size_t) reply->len }, &ack))
         *forked = tracker_sender_ack(&held->sender, &ack) == TRACKER_SENDER_FORKED;
     freeReplyObject(reply);
 

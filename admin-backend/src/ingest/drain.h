@@ -19,7 +19,7 @@ struct drain_report {
  * living owner: else nothing is shipped.  Deletes nothing.  True: the database has acked all of it.
  * False: error (cap bytes) is a sentence.  patience_ms: without any progress for so long it gives up.
  */
-bool drain_folder(const char *dir, const struct tracker_keys *keys, struct wire_address redis, unsigned patience_ms,
-                  struct drain_report *report, char *error, size_t cap);
+bool drain_folder(const char *dir, const struct tracker_keys *keys, struct wire_address redis,
+                  unsigned patience_ms, struct drain_report *report, char *error, size_t cap);
 
 #endif

@@ -24,7 +24,7 @@
 #define COUNT_MAX       256u
 #define REPLY_HIGH      ((size_t) 16 << 20) /* bytes of packs in one reply: read fewer */
 #define REPLY_LOW       ((size_t) 2 << 20)  /* read more */
-#define REFUSED_ROW_MS  1000u  /* at most one quarantine row a reason and second for what nobody vouches for */
+#define REFUSED_ROW_MS  1000u  /* a quarantine row a reason at most so often for what nobody vouches for */
 #define COMMIT_FIRST_MS 50u    /* back-off of a commit that fails */
 #define COMMIT_LAST_MS  5000u
 #define READY_MS        3000u
@@ -33,7 +33,7 @@ struct ingest_partition {
     unsigned                 number;
     char                     events[40], acks[40], consumer[40]; /* keys */
     struct tracker_stream_id cursor; /* everything up to here is decided */
-    struct tracker_stream_id read;   /* everything up to here was read: ahead of cursor while a batch is open */
+    struct tracker_stream_id read; /* everything up to here was read: ahead of cursor while a batch is open */
     uint64_t                 beat;
     bool                     idle;   /* the last read found nothing past the cursor */
 };
@@ -130,7 +130,8 @@ ingest_new(const struct ingest_options *options)
         partition->number = options->first + i;
         snprintf(partition->events, sizeof(partition->events), "affiliate:events:{%u}", partition->number);
         snprintf(partition->acks, sizeof(partition->acks), "affiliate:acks:{%u}", partition->number);
-        snprintf(partition->consumer, sizeof(partition->consumer), "affiliate:consumer:{%u}", partition->number);
+        snprintf(partition->consumer, sizeof(partition->consumer), "affiliate:consumer:{%u}",
+                 partition->number);
     }
     return ingest;
 }
@@ -356,9 +357,10 @@ ingest_take(struct ingest *ingest, struct ingest_partition *partition, const red
 
         struct fact_entry *slot = &ingest->entries[ingest->batch];
         ingest_open(ingest, slot, entry->element[1]);
-        ingest->ids[ingest->batch++] = (struct ingest_entry_id){
-            .partition = (unsigned) (partition - ingest->partitions), .text = name->str, .len = (size_t) name->len
-        };
+        ingest->ids[ingest->batch++] =
+            (struct ingest_entry_id){ .partition = (unsigned) (partition - ingest->partitions),
+                                      .text = name->str,
+                                      .len = (size_t) name->len };
         partition->read = id;
         bytes += slot->len;
     }
@@ -459,11 +461,14 @@ ingest_commit(struct ingest *ingest)
     ingest_tell(ingest);
     if (ingest->failing != result)
         log_error("ingest", "the database does not take events (%s): %s",
-                  result == DB_FULL ? "the disk is full" : result == DB_CORRUPT ? "it is damaged" : "it failed",
+                  result == DB_FULL      ? "the disk is full"
+                  : result == DB_CORRUPT ? "it is damaged"
+                                         : "it failed",
                   db_last_message());
     ingest->failing = result;
     ingest->commit_at_ms = wire_now_ms() + ingest->commit_wait_ms;
-    ingest->commit_wait_ms = ingest->commit_wait_ms < COMMIT_LAST_MS / 2 ? ingest->commit_wait_ms * 2 : COMMIT_LAST_MS;
+    ingest->commit_wait_ms =
+        ingest->commit_wait_ms < COMMIT_LAST_MS / 2 ? ingest->commit_wait_ms * 2 : COMMIT_LAST_MS;
 }
 
 /* Every entry of the batch is decided: tell the edges, then take the entries out of the streams. */
@@ -473,7 +478,7 @@ ingest_settle(struct ingest *ingest)
     if (ingest_tell(ingest))
         ingest_hook(ingest, INGEST_AFTER_ACK);
 
-    /* Also where a full Redis refused the acks: this makes room.  By id, not by a limit: never what was not read. */
+    /* Also where a full Redis refused the acks: this makes room.  By id: never what was not read. */
     for (unsigned p = 0; p < ingest->options.count; p++) {
         struct wire_args args;
         wire_args_init(&args);
@@ -488,7 +493,7 @@ ingest_settle(struct ingest *ingest)
         wire_args_free(&args);
     }
     wire_drain(&ingest->wire);
-    /* Where that failed, the acks are told again on reconnect, and the entries are cut to nothing at the next start. */
+    /* Where that failed: acks are told again on reconnect, entries are cut to nothing at the next start. */
 
     for (unsigned p = 0; p < ingest->options.count; p++)
         ingest->partitions[p].cursor = ingest->partitions[p].read;
@@ -584,7 +589,7 @@ ingest_tell_all(struct ingest *ingest)
         log_error("ingest", "cannot read the journals: %s", db_last_message());
     for (size_t i = 0; i < collecting.list.count && ok; i++) {
         const struct journal_row *row = &collecting.list.rows[i];
-        struct tracker_ack        ack = { .next = row->at.next, .resend = row->resend, .forked = row->forked };
+        struct tracker_ack ack = { .next = row->at.next, .resend = row->resend, .forked = row->forked };
         ok = ingest_append_ack(ingest, &row->uuid, row->partition, &ack);
     }
     free(collecting.list.rows);
@@ -609,7 +614,8 @@ ingest_sweep(struct ingest *ingest)
         const struct journal_row *row = &collecting.list.rows[i];
         char hex[TRACKER_JOURNAL_HEX_LEN];
         tracker_journal_id_format(&row->uuid, hex);
-        ok = wire_append_format(&ingest->wire, "HDEL affiliate:acks:{%u} %b", row->partition, hex, sizeof(hex));
+        ok = wire_append_format(&ingest->wire, "HDEL affiliate:acks:{%u} %b", row->partition, hex,
+                                sizeof(hex));
     }
     free(collecting.list.rows);
     ok = ok && wire_drain(&ingest->wire);
@@ -633,7 +639,8 @@ ingest_beat(struct ingest *ingest)
             .idle = partition->idle && ingest->batch == 0,
         };
         char   text[192];
-        size_t len = tracker_heartbeat_encode(ingest->options.keys, partition->number, &beat, text, sizeof(text));
+        size_t len =
+            tracker_heartbeat_encode(ingest->options.keys, partition->number, &beat, text, sizeof(text));
         if (!wire_append_format(&ingest->wire, "SET %s %b", partition->consumer, text, len))
             return false;
     }
@@ -679,7 +686,8 @@ ingest_check_cursors(struct ingest *ingest, bool all)
             || (last.ms == partition->cursor.ms && last.seq >= partition->cursor.seq))
             continue;
 
-        log_warn("ingest", "stream %s was emptied behind our back: reading it from its start", partition->events);
+        log_warn("ingest", "stream %s was emptied behind our back: reading it from its start",
+                 partition->events);
         partition->cursor = partition->read = (struct tracker_stream_id){ 0, 0 };
         partition->idle = false;
     }

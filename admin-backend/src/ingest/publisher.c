@@ -170,11 +170,12 @@ publisher_build_base(struct publisher *publisher)
     struct snapshot file;
     uint64_t        begin = wire_now_ms();
 
-    if (!snapshot_make(publisher->options.pool, publisher->options.keys, publisher->options.now_us() / 1000, NULL,
-                       &file))
+    if (!snapshot_make(publisher->options.pool, publisher->options.keys, publisher->options.now_us() / 1000,
+                       NULL, &file))
         return false;
-    log_info("publisher", "base of version %llu: %u rows, %zu bytes, %llu ms", (unsigned long long) file.version,
-             file.rows, file.len, (unsigned long long) (wire_now_ms() - begin));
+    log_info("publisher", "base of version %llu: %u rows, %zu bytes, %llu ms",
+             (unsigned long long) file.version, file.rows, file.len,
+             (unsigned long long) (wire_now_ms() - begin));
     if (file.len > FILE_MAX)
         log_error("publisher", "the snapshot is larger than Redis should carry (%zu bytes)", file.len);
     publisher_replace(&publisher->base, &file);
@@ -198,7 +199,8 @@ publisher_build(struct publisher *publisher)
     }
     publisher->failing = false;
 
-    const struct snapshot *base = &publisher->base, *newest = publisher->delta.bytes != NULL ? &publisher->delta : base;
+    const struct snapshot *base = &publisher->base,
+                          *newest = publisher->delta.bytes != NULL ? &publisher->delta : base;
     if (base->bytes == NULL || wire_now_ms() - publisher->base_at_ms > BASE_EVERY_MS)
         return publisher_build_base(publisher);
     if (newest->version == version)
@@ -207,8 +209,8 @@ publisher_build(struct publisher *publisher)
         return publisher_build_base(publisher);
 
     struct snapshot delta;
-    if (!snapshot_make(publisher->options.pool, publisher->options.keys, publisher->options.now_us() / 1000, base,
-                       &delta))
+    if (!snapshot_make(publisher->options.pool, publisher->options.keys, publisher->options.now_us() / 1000,
+                       base, &delta))
         return false;
     if (delta.rows > DELTA_ALWAYS && delta.rows > base->rows / 100) {
         snapshot_clear(&delta);
@@ -257,7 +259,8 @@ publisher_stands(struct publisher *publisher)
     char         version[24];
     uint64_t     newest = publisher->delta.bytes != NULL ? publisher->delta.version : publisher->base.version;
 
-    redisReply *reply = wire_call_format(&publisher->wire, "HMGET affiliate:snapshot base_hash delta_hash version");
+    redisReply *reply =
+        wire_call_format(&publisher->wire, "HMGET affiliate:snapshot base_hash delta_hash version");
     if (reply == NULL)
         return false;
     offer_of(&publisher->base, &base);
@@ -266,7 +269,8 @@ publisher_stands(struct publisher *publisher)
     const char *expected[] = { base.hash, delta.hash, version };
     bool        stands = reply->type == REDIS_REPLY_ARRAY && reply->elements == 3;
     for (size_t i = 0; i < 3 && stands; i++)
-        stands = reply->element[i]->type == REDIS_REPLY_STRING && strcmp(reply->element[i]->str, expected[i]) == 0;
+        stands =
+            reply->element[i]->type == REDIS_REPLY_STRING && strcmp(reply->element[i]->str, expected[i]) == 0;
     freeReplyObject(reply);
 
     if (!stands || wire_now_ms() < publisher->look_at_ms)
@@ -280,7 +284,8 @@ publisher_stands(struct publisher *publisher)
         for (unsigned long n = 0; n < chunks && stands; n++) {
             void *answer = NULL;
             stands = redisGetReply(publisher->wire.redis, &answer) == REDIS_OK
-                     && ((redisReply *) answer)->type == REDIS_REPLY_INTEGER && ((redisReply *) answer)->integer == 1;
+                     && ((redisReply *) answer)->type == REDIS_REPLY_INTEGER
+                     && ((redisReply *) answer)->integer == 1;
             freeReplyObject(answer);
             publisher->wire.awaited--;
         }
@@ -303,8 +308,8 @@ publisher_put(struct publisher *publisher)
 
     if (!wire_connect(&publisher->wire))
         return false;
-    redisReply *reply = wire_call_format(&publisher->wire,
-                                         "HMGET affiliate:snapshot base_hash base_chunks delta_hash delta_chunks");
+    redisReply *reply = wire_call_format(
+        &publisher->wire, "HMGET affiliate:snapshot base_hash base_chunks delta_hash delta_chunks");
     if (reply == NULL)
         return false;
     if (reply->type == REDIS_REPLY_ERROR) { /* a key of ours that holds something else */
@@ -321,13 +326,14 @@ publisher_put(struct publisher *publisher)
         return false;
     offer_of(&publisher->base, &base);
     offer_of(&publisher->delta, &delta);
-    bool ok = wire_append_format(&publisher->wire, "MULTI")
-              && wire_append_format(&publisher->wire,
-                                    "HSET affiliate:snapshot version %llu base_hash %s base_size %s base_chunks %s"
-                                    " delta_hash %s delta_size %s delta_chunks %s",
-                                    (unsigned long long) newest, base.hash, base.size, base.chunks, delta.hash,
-                                    delta.size, delta.chunks)
-              && wire_append_format(&publisher->wire, "EXEC") && wire_drain(&publisher->wire);
+    bool ok =
+        wire_append_format(&publisher->wire, "MULTI")
+        && wire_append_format(&publisher->wire,
+                              "HSET affiliate:snapshot version %llu base_hash %s base_size %s base_chunks %s"
+                              " delta_hash %s delta_size %s delta_chunks %s",
+                              (unsigned long long) newest, base.hash, base.size, base.chunks, delta.hash,
+                              delta.size, delta.chunks)
+        && wire_append_format(&publisher->wire, "EXEC") && wire_drain(&publisher->wire);
     if (!ok)
         return false;
 
@@ -350,7 +356,8 @@ publisher_put_chunks(struct publisher *publisher, const struct snapshot *file)
     unsigned long n = 0;
     for (size_t at = 0; at < file->len; at += CHUNK, n++) {
         size_t      len = file->len - at < CHUNK ? file->len - at : CHUNK;
-        redisReply *reply = wire_call_format(&publisher->wire, "PERSIST affiliate:snapshot:%s:%lu", offer.hash, n);
+        redisReply *reply =
+            wire_call_format(&publisher->wire, "PERSIST affiliate:snapshot:%s:%lu", offer.hash, n);
         if (reply == NULL)
             return false;
         freeReplyObject(reply);
@@ -379,7 +386,8 @@ publisher_expire(struct publisher *publisher, const struct offer *old)
     unsigned long chunks = strtoul(old->chunks, NULL, 10);
 
     for (unsigned long n = 0; n < chunks; n++) {
-        if (!wire_append_format(&publisher->wire, "EXPIRE affiliate:snapshot:%s:%lu %d", old->hash, n, KEEP_S))
+        if (!wire_append_format(&publisher->wire, "EXPIRE affiliate:snapshot:%s:%lu %d", old->hash, n,
+                                KEEP_S))
             return false;
     }
     return wire_drain(&publisher->wire);

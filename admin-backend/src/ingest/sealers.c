@@ -53,7 +53,8 @@ sealers_get(struct sealers *sealers, const struct tracker_journal_id *journal, u
     sealers->tick++;
     for (int way = 0; way < WAYS; way++) {
         struct sealer_slot *slot = &set[way];
-        if (slot->sealer != NULL && slot->key == key && memcmp(&slot->journal, journal, sizeof(*journal)) == 0) {
+        if (slot->sealer != NULL && slot->key == key
+            && memcmp(&slot->journal, journal, sizeof(*journal)) == 0) {
             slot->used = sealers->tick;
             return slot->sealer;
         }
@@ -65,6 +66,7 @@ sealers_get(struct sealers *sealers, const struct tracker_journal_id *journal, u
     if (sealer == NULL)
         return NULL;
     tracker_sealer_free(oldest->sealer);
-    *oldest = (struct sealer_slot){ .sealer = sealer, .journal = *journal, .key = key, .used = sealers->tick };
+    *oldest =
+        (struct sealer_slot){ .sealer = sealer, .journal = *journal, .key = key, .used = sealers->tick };
     return sealer;
 }

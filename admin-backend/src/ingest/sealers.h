@@ -11,6 +11,7 @@ struct sealers *sealers_new(const struct tracker_keys *keys);
 void            sealers_free(struct sealers *sealers);
 
 /* Borrowed until the next call. NULL: the ring lacks the key (or memory ran out). */
-struct tracker_sealer *sealers_get(struct sealers *sealers, const struct tracker_journal_id *journal, uint8_t key);
+struct tracker_sealer *sealers_get(struct sealers *sealers, const struct tracker_journal_id *journal,
+                                   uint8_t key);
 
 #endif

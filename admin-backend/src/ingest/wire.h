@@ -32,7 +32,7 @@ struct wire {
 
 void wire_init(struct wire *wire, struct wire_address address, const char *component);
 void wire_close(struct wire *wire);
-/* True when connected. Tries at most once, and not before the back-off is over (50 ms doubling to 5 s, with jitter). */
+/* True when connected. Tries once, and not before the back-off is over (50 ms doubling to 5 s, jitter). */
 bool wire_connect(struct wire *wire);
 /* How long until an attempt is due, at most cap_ms. */
 unsigned wire_wait_ms(const struct wire *wire, unsigned cap_ms);
@@ -52,10 +52,10 @@ void wire_args_add(struct wire_args *args, const void *data, size_t len);
 void wire_args_text(struct wire_args *args, const char *text);
 void wire_args_free(struct wire_args *args);
 
-/* Sends and waits. NULL: the connection failed (and is closed). An error reply is a reply. freeReplyObject it. */
+/* Sends and waits. NULL: the connection failed and is closed. An error is a reply. freeReplyObject it. */
 redisReply *wire_call(struct wire *wire, const struct wire_args *args);
 redisReply *wire_call_format(struct wire *wire, const char *format, ...);
-/* Pipelines: append, then drain. False: the connection failed, or a reply was an error (logged, first one only). */
+/* Pipelines: append, then drain. False: the connection failed, or a reply is an error (the first is logged). */
 bool wire_append(struct wire *wire, const struct wire_args *args);
 bool wire_append_format(struct wire *wire, const char *format, ...);
 bool wire_drain(struct wire *wire);

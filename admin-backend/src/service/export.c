@@ -47,7 +47,8 @@ stats_get(const struct service *service, json_t **stats)
 
     *stats = NULL;
     if (result == DB_OK)
-        *stats = json_pack("{s:o,s:O}", "as_of", view_time_us((int64_t) service->now_us()), "journals", journals);
+        *stats = json_pack("{s:o,s:O}", "as_of", view_time_us((int64_t) service->now_us()), "journals",
+                           journals);
     json_decref(journals);
     return result;
 }
@@ -112,14 +113,14 @@ export_row(void *ctx, const struct click_export *row)
     FILE          *out = export->out;
     char           id[TRACKER_CLICK_ID_LEN];
 
-    /* Click ids may begin with '-' and are written bare: nobody but us can make one, and scripts compare them. */
+    /* Click ids may begin with '-' and are written bare: only we can make one, and scripts compare them. */
     click_id_unpack(row->click_id, id);
     fwrite(id, 1, sizeof(id), out);
     csv_time(out, row->time_ms);
     csv_time(out, row->received_ms);
-    fprintf(out, ",%.*s,%lld,%lld,%lld,%lld,%lld,%lld", TRACKER_JOURNAL_HEX_LEN, row->uuid_hex, (long long) row->seq,
-            (long long) row->program_id, (long long) row->campaign_id, (long long) row->link_id,
-            (long long) row->affiliate_id, (long long) row->flags);
+    fprintf(out, ",%.*s,%lld,%lld,%lld,%lld,%lld,%lld", TRACKER_JOURNAL_HEX_LEN, row->uuid_hex,
+            (long long) row->seq, (long long) row->program_id, (long long) row->campaign_id,
+            (long long) row->link_id, (long long) row->affiliate_id, (long long) row->flags);
     fprintf(out, ",%s", row->first_touch != NULL ? row->first_touch : "");
     csv_address(out, row->ip, row->ip_len);
     csv_text(out, row->user_agent);
@@ -133,8 +134,8 @@ static enum db_result
 export_work(struct db *db, void *ctx)
 {
     struct export *export = ctx;
-    return click_page(db, &export->journal_id, &export->seq, export->from_ms, export->to_ms, EXPORT_PAGE, export_row,
-                      export, &export->found);
+    return click_page(db, &export->journal_id, &export->seq, export->from_ms, export->to_ms, EXPORT_PAGE,
+                      export_row, export, &export->found);
 }
 
 enum db_result
@@ -143,8 +144,9 @@ export_clicks(const struct service *service, int64_t from_us, int64_t to_us, FIL
     struct export  export = { .out = out, .from_ms = from_us / 1000, .to_ms = to_us / 1000 };
     enum db_result result;
 
-    fputs("click_id,time,received,journal,sequence,program_id,campaign_id,link_id,affiliate_id,flags,first_touch,ip,"
-          "user_agent,referrer,params\n", out);
+    fputs("click_id,time,received,journal,sequence,program_id,campaign_id,link_id,affiliate_id,flags,"
+          "first_touch,ip,user_agent,referrer,params\n",
+          out);
     do
         result = db_read(service->pool, export_work, &export);
     while (result == DB_OK && export.found == EXPORT_PAGE);

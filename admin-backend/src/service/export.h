@@ -9,8 +9,9 @@
 #include "service/service.h"
 
 /*
- * {"as_of": time, "journals": [{"id","edge","accepted","committed","pending","quarantined","dropped","lost"}]},
- * where accepted, all that visitors and partners offered, = the other five.
+ * {"as_of": time, "journals": [
+ *     {"id", "edge", "accepted", "committed", "pending", "quarantined", "dropped", "lost"}]}
+ * where accepted, all that visitors and partners offered, is the sum of the other five.
  */
 enum db_result stats_get(const struct service *service, json_t **stats);
 

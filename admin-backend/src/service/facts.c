@@ -15,7 +15,7 @@
 
 #define AGENT_SLOTS        65536u             /* user agents remembered; a power of two */
 #define ASK_SLOTS          4096u              /* journals remembered that were asked to send again */
-#define ASK_AGAIN_US       500000u            /* the same position is asked for again after this and as much jitter */
+#define ASK_AGAIN_US       500000u /* the same position is asked for again after this and as much jitter */
 #define POISON_TRIES       3
 #define TIME_MS_MAX        (UINT64_C(1) << 42) /* what a click id can say */
 #define REFUSED_BYTES_KEPT 4096u              /* of something nobody vouches for */
@@ -297,12 +297,14 @@ facts_pack(struct facts *facts, struct db *db, const struct fact_entry *entry)
 
     case TRACKER_RECEIVE_FORKED:
         if (!row->forked)
-            log_error("ingest", "a journal of edge %s lives on two machines (a copied folder?): what the second"
-                      " one sends is quarantined", row->edge);
+            log_error("ingest",
+                      "a journal of edge %s lives on two machines (a copied folder?): what the second"
+                      " one sends is quarantined",
+                      row->edge);
         row->forked = true;
         if (pack->count > 0)
-            result = quarantine_add_once(db, row->id, pack->first, pack->count, "journal_forked", pack->records,
-                                         pack->records_len, facts->now);
+            result = quarantine_add_once(db, row->id, pack->first, pack->count, "journal_forked",
+                                         pack->records, pack->records_len, facts->now);
         break;
 
     case TRACKER_RECEIVE_BAD:
@@ -317,9 +319,10 @@ facts_pack(struct facts *facts, struct db *db, const struct fact_entry *entry)
     return result;
 }
 
-/* Records up to the limit; a pack that is cut by it comes again in the next transaction, where the fence cuts it. */
+/* Records up to the limit; what it leaves of a pack comes in the next transaction, cut by the fence. */
 static enum db_result
-facts_records(struct facts *facts, struct db *db, struct fact_journal *journal, struct tracker_receive *receive)
+facts_records(struct facts *facts, struct db *db, struct fact_journal *journal,
+              struct tracker_receive *receive)
 {
     struct journal_row   *row = &journal->row;
     struct tracker_record record;
@@ -398,8 +401,8 @@ facts_is_click_id(struct tracker_str text)
 }
 
 static enum db_result
-facts_click(struct facts *facts, struct db *db, struct fact_journal *journal, const struct tracker_record *record,
-            const char **refused)
+facts_click(struct facts *facts, struct db *db, struct fact_journal *journal,
+            const struct tracker_record *record, const char **refused)
 {
     struct tracker_click click;
 
@@ -453,7 +456,8 @@ facts_click(struct facts *facts, struct db *db, struct fact_journal *journal, co
     };
     row->params = fact_object(&facts->arena, members, sizeof(members) / sizeof(members[0]));
 
-    enum db_result result = facts_agent(facts, db, fact_text(&facts->arena, click.user_agent), &row->user_agent_id);
+    enum db_result result =
+        facts_agent(facts, db, fact_text(&facts->arena, click.user_agent), &row->user_agent_id);
     if (result == DB_OK)
         facts->click_count++;
     return result;
@@ -465,9 +469,10 @@ facts_conversion(struct facts *facts, struct fact_journal *journal, const struct
 {
     struct tracker_conversion conversion;
 
-    if (!tracker_conversion_decode(record->payload, record->len, &conversion) || record->time_ms >= TIME_MS_MAX
-        || conversion.event_time_ms >= TIME_MS_MAX || conversion.event.len == 0
-        || conversion.status > TRACKER_CONVERSION_REJECTED || !facts_is_click_id(conversion.click_id)) {
+    if (!tracker_conversion_decode(record->payload, record->len, &conversion)
+        || record->time_ms >= TIME_MS_MAX || conversion.event_time_ms >= TIME_MS_MAX
+        || conversion.event.len == 0 || conversion.status > TRACKER_CONVERSION_REJECTED
+        || !facts_is_click_id(conversion.click_id)) {
         *refused = "bad_payload";
         return DB_OK;
     }
@@ -494,9 +499,10 @@ facts_conversion(struct facts *facts, struct fact_journal *journal, const struct
     row->ip = conversion.ip;
 
     struct fact_member members[] = {
-        { "p1", conversion.p[0] }, { "p2", conversion.p[1] }, { "p3", conversion.p[2] }, { "p4", conversion.p[3] },
-        { "p5", conversion.p[4] }, { "p6", conversion.p[5] }, { "p7", conversion.p[6] }, { "p8", conversion.p[7] },
-        { "p9", conversion.p[8] }, { "p10", conversion.p[9] },
+        { "p1", conversion.p[0] },  { "p2", conversion.p[1] }, { "p3", conversion.p[2] },
+        { "p4", conversion.p[3] },  { "p5", conversion.p[4] }, { "p6", conversion.p[5] },
+        { "p7", conversion.p[6] },  { "p8", conversion.p[7] }, { "p9", conversion.p[8] },
+        { "p10", conversion.p[9] },
     };
     row->params = fact_object(&facts->arena, members, sizeof(members) / sizeof(members[0]));
     return DB_OK;
@@ -504,8 +510,8 @@ facts_conversion(struct facts *facts, struct fact_journal *journal, const struct
 
 /* Makes a row of it, or sets *refused. */
 static enum db_result
-facts_record(struct facts *facts, struct db *db, struct fact_journal *journal, const struct tracker_record *record,
-             const char **refused)
+facts_record(struct facts *facts, struct db *db, struct fact_journal *journal,
+             const struct tracker_record *record, const char **refused)
 {
     switch (record->type) {
     case TRACKER_EVENT_CLICK:
@@ -594,7 +600,8 @@ facts_committed(struct facts *facts)
         const struct fact_journal *journal = &facts->journals[i];
         facts_answer(facts, &journal->row);
         if (journal->asked) {
-            struct ask_slot *slot = &facts->asks[tracker_journal_id_short(&journal->row.uuid) & (ASK_SLOTS - 1)];
+            struct ask_slot *slot =
+                &facts->asks[tracker_journal_id_short(&journal->row.uuid) & (ASK_SLOTS - 1)];
             slot->journal = journal->row.uuid;
             slot->next = journal->row.at.next;
             slot->again_us = facts->now + ASK_AGAIN_US + randombytes_uniform(ASK_AGAIN_US);
@@ -606,7 +613,8 @@ facts_committed(struct facts *facts)
 static void
 facts_ask(struct facts *facts, struct fact_journal *journal)
 {
-    const struct ask_slot *slot = &facts->asks[tracker_journal_id_short(&journal->row.uuid) & (ASK_SLOTS - 1)];
+    const struct ask_slot *slot =
+        &facts->asks[tracker_journal_id_short(&journal->row.uuid) & (ASK_SLOTS - 1)];
 
     if (journal->asked)
         return;

@@ -21,7 +21,7 @@
 
 /* One thing that was read from the wire. */
 struct fact_entry {
-    const char         *refused;       /* NULL: an authentic pack. Else why not, a literal for quarantine.reason */
+    const char *refused; /* NULL: an authentic pack. Else why not, a literal for quarantine.reason */
     uint32_t            refused_count; /* how many such this one stands for; 0: it is not to be kept */
     struct tracker_pack pack;          /* opened; records borrow from `bytes` */
     const uint8_t      *bytes;         /* as it came (what a pack's body became when it was opened) */

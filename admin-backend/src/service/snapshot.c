@@ -39,9 +39,12 @@ static const struct word roles[] = {
     { "affiliate", TRACKER_ROLE_AFFILIATE }, { "advertiser", TRACKER_ROLE_ADVERTISER }, { NULL, 0 },
 };
 static const struct word scopes[] = {
-    { "conversions:write", TRACKER_SCOPE_CONVERSIONS_WRITE }, { "conversions:read", TRACKER_SCOPE_CONVERSIONS_READ },
-    { "leads:write", TRACKER_SCOPE_LEADS_WRITE },             { "leads:read", TRACKER_SCOPE_LEADS_READ },
-    { "stats:read", TRACKER_SCOPE_STATS_READ },               { NULL, 0 },
+    { "conversions:write", TRACKER_SCOPE_CONVERSIONS_WRITE },
+    { "conversions:read", TRACKER_SCOPE_CONVERSIONS_READ },
+    { "leads:write", TRACKER_SCOPE_LEADS_WRITE },
+    { "leads:read", TRACKER_SCOPE_LEADS_READ },
+    { "stats:read", TRACKER_SCOPE_STATS_READ },
+    { NULL, 0 },
 };
 
 static uint32_t
@@ -82,8 +85,8 @@ name_cut(const char *name)
 
 /* An empty template stays empty. False: it is none. */
 static bool
-template_compile(const char *text, unsigned flags, uint8_t buffer[TRACKER_TEMPLATE_MAX], struct tracker_str *out,
-                 const char **error)
+template_compile(const char *text, unsigned flags, uint8_t buffer[TRACKER_TEMPLATE_MAX],
+                 struct tracker_str *out, const char **error)
 {
     *out = TRACKER_STR_NONE;
     if (text[0] == '\0')
@@ -250,8 +253,8 @@ making_work(struct db *db, void *ctx)
 }
 
 bool
-snapshot_make(struct db_pool *pool, const struct tracker_keys *keys, uint64_t now_ms, const struct snapshot *base,
-              struct snapshot *out)
+snapshot_make(struct db_pool *pool, const struct tracker_keys *keys, uint64_t now_ms,
+              const struct snapshot *base, struct snapshot *out)
 {
     struct making               making = { .after = base != NULL ? base->version : 0 };
     struct tracker_snapshot_file file;
@@ -265,8 +268,8 @@ snapshot_make(struct db_pool *pool, const struct tracker_keys *keys, uint64_t no
         goto failed;
     }
 
-    code = tracker_snapshot_build(making.builder, keys, making.version, now_ms, base != NULL ? base->hash : NULL,
-                                  &out->bytes, &out->len);
+    code = tracker_snapshot_build(making.builder, keys, making.version, now_ms,
+                                  base != NULL ? base->hash : NULL, &out->bytes, &out->len);
     if (code != 0) {
         log_error("snapshot", "cannot be built: %s", strerror(-code));
         goto failed;

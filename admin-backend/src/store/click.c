@@ -53,10 +53,11 @@ click_id_unpack(const uint8_t bytes[CLICK_ID_BYTES], char text[TRACKER_CLICK_ID_
 struct db_bulk *
 click_bulk_begin(struct db *db)
 {
-    return db_bulk_begin(db, "clicks",
-                         "journal_id, seq, time_ms, received_ms, program_id, campaign_id, link_id, affiliate_id,"
-                         " flags, click_id, first_touch, ip, user_agent_id, referrer, params, config_version",
-                         16);
+    return db_bulk_begin(
+        db, "clicks",
+        "journal_id, seq, time_ms, received_ms, program_id, campaign_id, link_id, affiliate_id,"
+        " flags, click_id, first_touch, ip, user_agent_id, referrer, params, config_version",
+        16);
 }
 
 enum db_result
@@ -151,10 +152,12 @@ click_page(struct db *db, int64_t *journal_id, int64_t *seq, int64_t from_ms, in
     struct db_stmt *stmt = db_prepare(
         db, "SELECT c.click_id AS click_id, j.uuid AS uuid, c.journal_id AS journal_id, c.seq AS seq,"
             " c.time_ms AS time_ms, c.received_ms AS received_ms, c.program_id AS program_id,"
-            " c.campaign_id AS campaign_id, c.link_id AS link_id, c.affiliate_id AS affiliate_id, c.flags AS flags,"
+            " c.campaign_id AS campaign_id, c.link_id AS link_id, c.affiliate_id AS affiliate_id,"
+            " c.flags AS flags,"
             " c.first_touch AS first_touch, c.ip AS ip, u.text AS user_agent, c.referrer AS referrer,"
             " c.params AS params"
-            " FROM clicks c JOIN journals j ON j.id = c.journal_id LEFT JOIN user_agents u ON u.id = c.user_agent_id"
+            " FROM clicks c JOIN journals j ON j.id = c.journal_id"
+            " LEFT JOIN user_agents u ON u.id = c.user_agent_id"
             " WHERE (c.journal_id, c.seq) > ($1, $2) AND c.time_ms >= $3 AND c.time_ms < $4"
             " ORDER BY c.journal_id, c.seq LIMIT $5");
     db_bind_int(stmt, 1, *journal_id);
@@ -207,33 +210,36 @@ click_page(struct db *db, int64_t *journal_id, int64_t *seq, int64_t from_ms, in
 
 /* ---- roll-ups ---- */
 
-/* Recorded but not counted: whatever a person did not do, or did in a test. Persisted values, so spelled once here. */
+/* Recorded but not counted: what no person did, or what was a test.  Persisted values, spelled once. */
 #define CLICK_MARKED "(flags & 88) <> 0"
-_Static_assert((TRACKER_CLICK_BOT | TRACKER_CLICK_PREFETCH | TRACKER_CLICK_TEST) == 88, "keep CLICK_MARKED in step");
+_Static_assert((TRACKER_CLICK_BOT | TRACKER_CLICK_PREFETCH | TRACKER_CLICK_TEST) == 88,
+               "keep CLICK_MARKED in step");
 
 enum db_result
 click_roll_up(struct db *db, int64_t journal_id, uint64_t from, uint64_t to)
 {
-    enum db_result result = db_exec(db, "UPDATE journals SET rolled_seq = $3 WHERE id = $1 AND rolled_seq = $2",
-                                    "iii", journal_id, (int64_t) from, (int64_t) to);
+    enum db_result result =
+        db_exec(db, "UPDATE journals SET rolled_seq = $3 WHERE id = $1 AND rolled_seq = $2", "iii",
+                journal_id, (int64_t) from, (int64_t) to);
     if (result != DB_OK)
         return result;
     if (db_changes(db) != 1)
         return DB_ABORT; /* somebody else has counted these */
 
-    return db_exec(db,
-                   "INSERT INTO click_stats (day, affiliate_id, campaign_id, link_id, clicks, uniques, marked)"
-                   " SELECT time_ms / 86400000, affiliate_id, campaign_id, link_id,"
-                   "  SUM(CASE WHEN " CLICK_MARKED " THEN 0 ELSE 1 END),"
-                   "  SUM(CASE WHEN " CLICK_MARKED " OR (flags & 1) <> 0 THEN 0 ELSE 1 END),"
-                   "  SUM(CASE WHEN " CLICK_MARKED " THEN 1 ELSE 0 END)"
-                   " FROM clicks WHERE journal_id = $1 AND seq >= $2 AND seq < $3"
-                   " GROUP BY time_ms / 86400000, affiliate_id, campaign_id, link_id"
-                   " ON CONFLICT (day, affiliate_id, campaign_id, link_id) DO UPDATE SET"
-                   "  clicks = click_stats.clicks + excluded.clicks,"
-                   "  uniques = click_stats.uniques + excluded.uniques,"
-                   "  marked = click_stats.marked + excluded.marked",
-                   "iii", journal_id, (int64_t) from, (int64_t) to);
+    return db_exec(
+        db,
+        "INSERT INTO click_stats (day, affiliate_id, campaign_id, link_id, clicks, uniques, marked)"
+        " SELECT time_ms / 86400000, affiliate_id, campaign_id, link_id,"
+        "  SUM(CASE WHEN " CLICK_MARKED " THEN 0 ELSE 1 END),"
+        "  SUM(CASE WHEN " CLICK_MARKED " OR (flags & 1) <> 0 THEN 0 ELSE 1 END),"
+        "  SUM(CASE WHEN " CLICK_MARKED " THEN 1 ELSE 0 END)"
+        " FROM clicks WHERE journal_id = $1 AND seq >= $2 AND seq < $3"
+        " GROUP BY time_ms / 86400000, affiliate_id, campaign_id, link_id"
+        " ON CONFLICT (day, affiliate_id, campaign_id, link_id) DO UPDATE SET"
+        "  clicks = click_stats.clicks + excluded.clicks,"
+        "  uniques = click_stats.uniques + excluded.uniques,"
+        "  marked = click_stats.marked + excluded.marked",
+        "iii", journal_id, (int64_t) from, (int64_t) to);
 }
 
 enum db_result

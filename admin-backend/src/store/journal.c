@@ -8,8 +8,8 @@
 
 #include <endian.h>
 
-#define JOURNAL_COLUMNS                                                                                        \
-    "id, uuid, edge, partition, next_seq, hash, resend, accepted, dropped, committed, quarantined, lost,"      \
+#define JOURNAL_COLUMNS                                                                                      \
+    "id, uuid, edge, partition, next_seq, hash, resend, accepted, dropped, committed, quarantined, lost,"    \
     " rolled_seq, forked, closed, last_seen_us"
 
 static bool
@@ -48,8 +48,8 @@ enum db_result
 journal_load(struct db *db, const struct tracker_journal_id *uuid, struct journal_row *row)
 {
     struct db_stmt *stmt;
-    enum db_result  result = db_query(db, &stmt, "SELECT " JOURNAL_COLUMNS " FROM journals WHERE uuid = $1", "b",
-                                      uuid->bytes, sizeof(uuid->bytes));
+    enum db_result result = db_query(db, &stmt, "SELECT " JOURNAL_COLUMNS " FROM journals WHERE uuid = $1",
+                                     "b", uuid->bytes, sizeof(uuid->bytes));
 
     if (result == DB_ROW && !journal_read(stmt, row))
         result = DB_CORRUPT;
@@ -70,8 +70,8 @@ journal_create(struct db *db, const struct tracker_pack *pack, uint64_t now_us, 
                  "INSERT INTO journals (uuid, short_id, edge, kind, partition, next_seq, hash, first_seen_us,"
                  " last_seen_us) VALUES ($1, $2, $3, $4, $5, 1, $6, $7, $7) RETURNING id",
                  "bissibi", pack->journal.bytes, sizeof(pack->journal.bytes),
-                 (int64_t) tracker_journal_id_short(&pack->journal), pack->edge, kind, (int64_t) pack->partition,
-                 &big_endian, sizeof(big_endian), (int64_t) now_us);
+                 (int64_t) tracker_journal_id_short(&pack->journal), pack->edge, kind,
+                 (int64_t) pack->partition, &big_endian, sizeof(big_endian), (int64_t) now_us);
     if (result != DB_ROW)
         return result == DB_DONE ? DB_FAILED : result;
 
@@ -92,14 +92,15 @@ journal_store(struct db *db, const struct journal_row *row)
 {
     uint64_t big_endian = htobe64(row->at.hash);
 
-    return db_exec(db,
-                   "UPDATE journals SET next_seq = $2, hash = $3, resend = $4, accepted = $5, dropped = $6,"
-                   " committed = $7, quarantined = $8, lost = $9, forked = $10, closed = $11, last_seen_us = $12"
-                   " WHERE id = $1",
-                   "iibiiiiiiiii", row->id, (int64_t) row->at.next, &big_endian, sizeof(big_endian),
-                   (int64_t) row->resend, (int64_t) row->accepted, (int64_t) row->dropped,
-                   (int64_t) row->committed, (int64_t) row->quarantined, (int64_t) row->lost,
-                   (int64_t) row->forked, (int64_t) row->closed, (int64_t) row->last_seen_us);
+    return db_exec(
+        db,
+        "UPDATE journals SET next_seq = $2, hash = $3, resend = $4, accepted = $5, dropped = $6,"
+        " committed = $7, quarantined = $8, lost = $9, forked = $10, closed = $11, last_seen_us = $12"
+        " WHERE id = $1",
+        "iibiiiiiiiii", row->id, (int64_t) row->at.next, &big_endian, sizeof(big_endian),
+        (int64_t) row->resend, (int64_t) row->accepted, (int64_t) row->dropped, (int64_t) row->committed,
+        (int64_t) row->quarantined, (int64_t) row->lost, (int64_t) row->forked, (int64_t) row->closed,
+        (int64_t) row->last_seen_us);
 }
 
 static const char *
@@ -123,15 +124,17 @@ journal_gap_add(struct db *db, int64_t journal_id, uint64_t from, uint64_t to, e
     return db_exec(db,
                    "INSERT INTO journal_gaps (journal_id, from_seq, to_seq, reason, at_us)"
                    " VALUES ($1, $2, $3, $4, $5)",
-                   "iiisi", journal_id, (int64_t) from, (int64_t) to, gap_reason_name(reason), (int64_t) now_us);
+                   "iiisi", journal_id, (int64_t) from, (int64_t) to, gap_reason_name(reason),
+                   (int64_t) now_us);
 }
 
 enum db_result
 quarantine_add(struct db *db, int64_t journal_id, uint64_t seq, uint32_t count, const char *reason,
                const void *bytes, size_t len, uint64_t now_us)
 {
-    struct db_stmt *stmt = db_prepare(db, "INSERT INTO quarantine (journal_id, seq, count, reason, bytes, at_us)"
-                                          " VALUES ($1, $2, $3, $4, $5, $6)");
+    struct db_stmt *stmt =
+        db_prepare(db, "INSERT INTO quarantine (journal_id, seq, count, reason, bytes, at_us)"
+                       " VALUES ($1, $2, $3, $4, $5, $6)");
     if (journal_id != 0) {
         db_bind_int(stmt, 1, journal_id);
         db_bind_int(stmt, 2, (int64_t) seq);
@@ -151,10 +154,10 @@ quarantine_add_once(struct db *db, int64_t journal_id, uint64_t seq, uint32_t co
                     const void *bytes, size_t len, uint64_t now_us)
 {
     struct db_stmt *stmt;
-    enum db_result  result =
-        db_query(db, &stmt,
-                 "SELECT id FROM quarantine WHERE journal_id = $1 AND seq = $2 AND reason = $3 AND bytes = $4 LIMIT 1",
-                 "iisb", journal_id, (int64_t) seq, reason, bytes != NULL ? bytes : "", len);
+    enum db_result result = db_query(
+        db, &stmt,
+        "SELECT id FROM quarantine WHERE journal_id = $1 AND seq = $2 AND reason = $3 AND bytes = $4 LIMIT 1",
+        "iisb", journal_id, (int64_t) seq, reason, bytes != NULL ? bytes : "", len);
     db_end(stmt);
     if (result == DB_ROW)
         return DB_OK;

@@ -37,8 +37,8 @@ enum db_result journal_gap_add(struct db *db, int64_t journal_id, uint64_t from,
                                enum tracker_gap_reason reason, uint64_t now_us);
 
 /* What could not be made a fact, kept as it came. journal_id 0: nobody vouches for where it is from. */
-enum db_result quarantine_add(struct db *db, int64_t journal_id, uint64_t seq, uint32_t count, const char *reason,
-                              const void *bytes, size_t len, uint64_t now_us);
+enum db_result quarantine_add(struct db *db, int64_t journal_id, uint64_t seq, uint32_t count,
+                              const char *reason, const void *bytes, size_t len, uint64_t now_us);
 /* The same, unless these very bytes lie there already: for what is sent again and again. */
 enum db_result quarantine_add_once(struct db *db, int64_t journal_id, uint64_t seq, uint32_t count,
                                    const char *reason, const void *bytes, size_t len, uint64_t now_us);
@@ -47,8 +47,10 @@ enum db_result quarantine_add_once(struct db *db, int64_t journal_id, uint64_t s
 typedef enum db_result (*journal_visit)(void *ctx, const struct journal_row *row);
 enum db_result journal_each(struct db *db, journal_visit visit, void *ctx);
 /* Those whose acks must stand in Redis: not closed, of partitions [first, first + count). */
-enum db_result journal_each_open(struct db *db, unsigned first, unsigned count, journal_visit visit, void *ctx);
+enum db_result journal_each_open(struct db *db, unsigned first, unsigned count, journal_visit visit,
+                                 void *ctx);
 /* Closed, and last heard of in [from_us, to_us): their acks may go. */
-enum db_result journal_each_ended(struct db *db, uint64_t from_us, uint64_t to_us, journal_visit visit, void *ctx);
+enum db_result journal_each_ended(struct db *db, uint64_t from_us, uint64_t to_us, journal_visit visit,
+                                  void *ctx);
 
 #endif

@@ -97,8 +97,10 @@ static enum db_result
 walk_links(struct db *db, uint64_t after, const struct snapshot_visit *visit)
 {
     enum db_result  result;
-    struct db_stmt *stmt = snapshot_select(db, "SELECT id, campaign_id, affiliate_id, state, code, destination,"
-                                               " append_click_id FROM links WHERE version > $1 ORDER BY id", after);
+    struct db_stmt *stmt = snapshot_select(db,
+                                           "SELECT id, campaign_id, affiliate_id, state, code, destination,"
+                                           " append_click_id FROM links WHERE version > $1 ORDER BY id",
+                                           after);
 
     while ((result = db_step(stmt)) == DB_ROW) {
         const struct snapshot_link row = {
