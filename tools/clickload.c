@@ -159,6 +159,7 @@ read_agents(const char *path)
     if (file == NULL) {
         die(path);
     }
+    config.count = 0;
     while ((len = getline(&line, &cap, file)) > 0) {
         line[strcspn(line, "\r\n")] = '\0';
         if (strlen(line) + sizeof(config.headers) + 1024 > REQUEST_MAX) {

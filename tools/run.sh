@@ -30,6 +30,7 @@ run() {
     check_port
     make_state
     write_configuration "$workers"
+    trap 'say "Stopping"; stop_supervisor || true; exit 0' INT TERM HUP
     start_supervisor "$detach"
     await_ready
     [ -z "$demo" ] || fill_demo
@@ -194,7 +195,6 @@ stop_supervisor() {
 }
 
 stay() {
-    trap 'say "Stopping"; stop_supervisor || true; exit 0' INT TERM HUP
     wait "$SUPERVISOR" || true
     die "the supervisor ended; see $STATE/log/supervisor.log"
 }

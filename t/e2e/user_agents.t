@@ -35,7 +35,7 @@ total=$(wc -l <"$TOP/agents")
 ok $? "and of browsers: $((total - count))"
 
 start_demo
-build/clickload --port "$PORT" --path "/c/$(demo '.links[0].code')" --count 1 --user-agents "$TOP/agents" \
+build/clickload --port "$PORT" --path "/c/$(demo '.links[0].code')" --user-agents "$TOP/agents" \
     --connections 8 --out "$TOP/ids" >"$TOP/client.json"
 ok $? 'each of them is redirected' || diag "$(cat "$TOP/client.json")"
 is "$(wc -l <"$TOP/ids")" "$total" 'with a click id'
