@@ -94,8 +94,8 @@ derive_all(const struct service *service, const struct fact_key *keys, int count
             continue;
         if (rc == DB_FULL || rc == DB_RETRY)
             return -1; /* the database's trouble, not the fact's */
-        log_warn("derive", "conversion fact %lld:%lld cannot be derived (%d); after %d tries it is set aside",
-                 (long long) d.key.journal_id, (long long) d.key.seq, (int) rc, FACT_TRIES);
+        log_warn("derive", "conversion fact %lld:%lld cannot be derived, after %d tries it is set aside: %s",
+                 (long long) d.key.journal_id, (long long) d.key.seq, FACT_TRIES, db_last_message());
         if (db_write(service->pool, DB_BATCH, set_aside, &d) != DB_OK)
             return -1;
     }

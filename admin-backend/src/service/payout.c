@@ -193,6 +193,19 @@ struct payment {
     int64_t     paid_at_us;
 };
 
+/* One line of text, as banks and wallets give them: a second spelling of it must not pay twice. */
+static bool
+is_reference(const char *reference)
+{
+    size_t len = reference == NULL ? 0 : strlen(reference);
+
+    for (size_t i = 0; i < len; i++) {
+        if ((unsigned char) reference[i] < 0x20 || reference[i] == 0x7f)
+            return false;
+    }
+    return len > 0 && len <= 140 && reference[0] != ' ' && reference[len - 1] != ' ';
+}
+
 enum service_result
 payout_pay(const struct service *service, const struct actor *actor, int64_t id, const char *reference,
            const char *paid_at, const char *notes, json_t **payout, struct service_error *error)
@@ -200,7 +213,7 @@ payout_pay(const struct service *service, const struct actor *actor, int64_t id,
     struct payment  payment = { reference, notes, (int64_t) service->now_us() };
     struct decision decision = about(service, actor, id, "payout.pay");
 
-    if (reference == NULL || *reference == '\0' || strlen(reference) > 140)
+    if (!is_reference(reference))
         return service_invalid(error, "reference", "is required: the payment's transaction id, at most 140 bytes");
     if (paid_at != NULL
         && (!view_parse_time_us(paid_at, &payment.paid_at_us) || payment.paid_at_us > (int64_t) service->now_us()))
