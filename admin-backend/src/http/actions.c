@@ -10,12 +10,6 @@
 
 static const char *const no_names[] = { NULL };
 
-static void
-not_found(struct http_answer *answer, const char *what)
-{
-    answer_error(answer, 404, "not_found", "There is no such %s.", what);
-}
-
 /* ---- payouts ---- */
 
 void
@@ -35,7 +29,7 @@ payout_create_one(struct http_request *request, struct http_answer *answer)
         result = service_invalid(&error, "affiliate_id", "is no id");
     else
         result = payout_create(request->service, &request->session.actor, id, currency, &payout, &error);
-    answer_object(answer, 201, result, payout, &error);
+    answer_created(request, answer, result, payout, &error);
 }
 
 void
@@ -43,15 +37,12 @@ payout_submit_one(struct http_request *request, struct http_answer *answer)
 {
     struct service_error error = { .fields = NULL };
     json_t              *payout = NULL;
+    int64_t              id;
     enum service_result  result;
 
-    if (!body_only(request, answer, no_names))
+    if (!request_id(request, answer, 0, "payout", &id) || !body_only(request, answer, no_names))
         return;
-    if (request_id(request, 0) == 0) {
-        not_found(answer, "payout");
-        return;
-    }
-    result = payout_submit(request->service, &request->session.actor, request_id(request, 0), &payout, &error);
+    result = payout_submit(request->service, &request->session.actor, id, &payout, &error);
     answer_object(answer, 200, result, payout, &error);
 }
 
@@ -62,17 +53,15 @@ payout_pay_one(struct http_request *request, struct http_answer *answer)
     struct service_error     error = { .fields = NULL };
     const char              *reference, *paid_at, *notes;
     json_t                  *payout = NULL;
+    int64_t                  id;
     enum service_result      result;
 
-    if (!body_only(request, answer, names) || !body_text(request, answer, "reference", true, &reference)
-        || !body_text(request, answer, "paid_at", false, &paid_at) || !body_text(request, answer, "notes", false, &notes))
+    if (!request_id(request, answer, 0, "payout", &id) || !body_only(request, answer, names)
+        || !body_text(request, answer, "reference", true, &reference)
+        || !body_text(request, answer, "paid_at", false, &paid_at)
+        || !body_text(request, answer, "notes", false, &notes))
         return;
-    if (request_id(request, 0) == 0) {
-        not_found(answer, "payout");
-        return;
-    }
-    result = payout_pay(request->service, &request->session.actor, request_id(request, 0), reference, paid_at, notes,
-                        &payout, &error);
+    result = payout_pay(request->service, &request->session.actor, id, reference, paid_at, notes, &payout, &error);
     answer_object(answer, 200, result, payout, &error);
 }
 
@@ -83,15 +72,13 @@ payout_cancel_one(struct http_request *request, struct http_answer *answer)
     struct service_error     error = { .fields = NULL };
     const char              *reason;
     json_t                  *payout = NULL;
+    int64_t                  id;
     enum service_result      result;
 
-    if (!body_only(request, answer, names) || !body_text(request, answer, "reason", true, &reason))
+    if (!request_id(request, answer, 0, "payout", &id) || !body_only(request, answer, names)
+        || !body_text(request, answer, "reason", true, &reason))
         return;
-    if (request_id(request, 0) == 0) {
-        not_found(answer, "payout");
-        return;
-    }
-    result = payout_cancel(request->service, &request->session.actor, request_id(request, 0), reason, &payout, &error);
+    result = payout_cancel(request->service, &request->session.actor, id, reason, &payout, &error);
     answer_object(answer, 200, result, payout, &error);
 }
 
@@ -102,14 +89,14 @@ void
 link_archive(struct http_request *request, struct http_answer *answer)
 {
     struct service_error error = { .fields = NULL };
-    json_t              *patch = json_pack("{s:s}", "state", "archived"), *link = NULL;
+    json_t              *patch, *link = NULL;
+    int64_t              id;
     enum service_result  result;
 
-    if (request_id(request, 0) == 0)
-        result = service_refuse(&error, SERVICE_NOT_FOUND, "not_found", "There is no such link.");
-    else
-        result = link_edit(request->service, &request->session.actor, request_id(request, 0), request_version(request),
-                           patch, &link, &error);
+    if (!request_id(request, answer, 0, "link", &id) || !body_only(request, answer, no_names))
+        return;
+    patch = json_pack("{s:s}", "state", "archived");
+    result = link_edit(request->service, &request->session.actor, id, request_version(request), patch, &link, &error);
     json_decref(patch);
     answer_object(answer, 200, result, link, &error);
 }
@@ -119,15 +106,12 @@ api_user_key_add(struct http_request *request, struct http_answer *answer)
 {
     struct service_error error = { .fields = NULL };
     json_t              *user = NULL;
+    int64_t              id;
     enum service_result  result;
 
-    if (!body_only(request, answer, no_names))
+    if (!request_id(request, answer, 0, "API user", &id) || !body_only(request, answer, no_names))
         return;
-    if (request_id(request, 0) == 0) {
-        not_found(answer, "API user");
-        return;
-    }
-    result = api_key_add(request->service, &request->session.actor, request_id(request, 0), &user, &error);
+    result = api_key_add(request->service, &request->session.actor, id, &user, &error);
     answer_object(answer, 201, result, user, &error);
 }
 
@@ -136,14 +120,13 @@ api_user_key_revoke(struct http_request *request, struct http_answer *answer)
 {
     struct service_error error = { .fields = NULL };
     json_t              *user = NULL;
+    int64_t              id, key;
     enum service_result  result;
 
-    if (request_id(request, 0) == 0 || request_id(request, 1) == 0) {
-        not_found(answer, "key");
+    if (!request_id(request, answer, 0, "API user", &id) || !request_id(request, answer, 1, "key", &key)
+        || !body_only(request, answer, no_names))
         return;
-    }
-    result = api_key_revoke(request->service, &request->session.actor, request_id(request, 0), request_id(request, 1),
-                            &user, &error);
+    result = api_key_revoke(request->service, &request->session.actor, id, key, &user, &error);
     answer_object(answer, 200, result, user, &error);
 }
 

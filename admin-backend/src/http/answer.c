@@ -9,8 +9,14 @@ void
 answer_json(struct http_answer *answer, int status, json_t *json)
 {
     json_decref(answer->json);
-    answer->status = status;
     answer->json = json;
+    answer->status = status;
+    if (json == NULL) {
+        answer->status = 500;
+        answer->content_type = "application/json";
+        answer->text = "{\"error\":{\"code\":\"internal_error\",\"message\":\"The answer could not be made.\","
+                       "\"doc_url\":\"/docs/errors#internal_error\"}}";
+    }
 }
 
 /* doc_url is relative to wherever the product's own docs are served. */
@@ -39,8 +45,8 @@ answer_error(struct http_answer *answer, int status, const char *code, const cha
     answer_json(answer, status, error_object(code, message, NULL));
 }
 
-static int
-status_of(enum service_result result)
+int
+answer_status(enum service_result result)
 {
     switch (result) {
     case SERVICE_OK:
@@ -66,7 +72,7 @@ status_of(enum service_result result)
 void
 answer_service(struct http_answer *answer, enum service_result result, struct service_error *error)
 {
-    answer_json(answer, status_of(result), error_object(error->code, error->message, error->fields));
+    answer_json(answer, answer_status(result), error_object(error->code, error->message, error->fields));
     if (result == SERVICE_UNAVAILABLE)
         answer->retry_after_s = 1;
     service_error_clear(error);
@@ -82,4 +88,14 @@ answer_object(struct http_answer *answer, int status, enum service_result result
     }
     answer->etag = json_integer_value(json_object_get(object, "version"));
     answer_json(answer, status, object);
+}
+
+void
+answer_created(const struct http_request *request, struct http_answer *answer, enum service_result result,
+               json_t *object, struct service_error *error)
+{
+    answer_object(answer, 201, result, object, error);
+    if (result == SERVICE_OK)
+        snprintf(answer->location, sizeof(answer->location), "%.90s/%.20s", request->path,
+                 json_string_value(json_object_get(object, "id")));
 }

@@ -12,14 +12,16 @@
 #define HTTP_PARAMS_MAX 3
 #define HTTP_QUERY_MAX  24
 
-/* Who may call a route.  Roles of staff are bits; the table in routes.c is the single source. */
+/* Who may call a route, and what it takes.  The table in routes.c is the single source. */
 enum http_access {
     ACCESS_ADMIN = 1u << 0,
     ACCESS_FINANCE = 1u << 1,
     ACCESS_MANAGER = 1u << 2,
     ACCESS_AGENT = 1u << 3,
     ACCESS_VIEWER = 1u << 4,
-    ACCESS_PUBLIC = 1u << 15 /* nobody need be logged in */
+    ACCESS_PUBLIC = 1u << 15, /* nobody need be logged in */
+    TAKES_QUERY = 1u << 16,   /* elsewhere a query is refused */
+    TAKES_FORM = 1u << 17     /* a browser's form, besides JSON */
 };
 #define ACCESS_STAFF (ACCESS_ADMIN | ACCESS_FINANCE | ACCESS_MANAGER | ACCESS_AGENT | ACCESS_VIEWER)
 #define ACCESS_WRITE (ACCESS_ADMIN | ACCESS_MANAGER)
@@ -41,8 +43,7 @@ struct http_request {
     char                   *raw;
     size_t                  raw_len;
     int                     query_count;
-    struct { const char *name, *value; } query[HTTP_QUERY_MAX];
-    bool                    query_overflow;
+    struct { const char *name, *value; } query[HTTP_QUERY_MAX]; /* valid UTF-8, each name once */
     bool                  (*ready)(void *ctx);
     void                   *ready_ctx;
 };
@@ -65,7 +66,7 @@ typedef void (*http_handler)(struct http_request *request, struct http_answer *a
 struct http_route {
     const char  *method;
     const char  *pattern;    /* "/api/admin/v1/affiliates/{id}" */
-    unsigned     access;     /* enum http_access */
+    unsigned     access;     /* bits of enum http_access */
     http_handler handler;
     const struct resource *resource;
 };
@@ -74,34 +75,35 @@ extern const struct http_route http_route_table[]; /* ends with method NULL */
 
 /* ---- answers (answer.c) ---- */
 
-void answer_json(struct http_answer *answer, int status, json_t *json); /* steals json */
+/* Steals json; NULL (no memory, or text that is no UTF-8) becomes a 500. */
+void answer_json(struct http_answer *answer, int status, json_t *json);
 void answer_error(struct http_answer *answer, int status, const char *code, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 /* What a service said, as an answer; clears *error. */
 void answer_service(struct http_answer *answer, enum service_result result, struct service_error *error);
+int  answer_status(enum service_result result);
 /* One object with its ETag, or the service's refusal. Steals object. */
 void answer_object(struct http_answer *answer, int status, enum service_result result, json_t *object,
                    struct service_error *error);
+/* The same with 201 and the object's own address. */
+void answer_created(const struct http_request *request, struct http_answer *answer, enum service_result result,
+                    json_t *object, struct service_error *error);
 
 /* ---- requests (request.c) ---- */
 
-/* The route of method and path with its params, or NULL with *status 404 or 405 (and answer->allow). */
-const struct http_route *route_find(const char *method, const char *path, struct http_request *request, int *status,
-                                    char allow[64]);
-/* Session or bearer token, role, CSRF; false: *answer says why. */
-bool request_authorize(struct http_request *request, struct http_answer *answer);
-/* Query and Idempotency-Key; false: *answer says why. */
-bool request_read(struct http_request *request, struct http_answer *answer);
-/* The body as JSON, for all routes but the set-up form. */
-bool request_parse(struct http_request *request, struct http_answer *answer);
+/* Each of these three makes an answer when it says false. */
+bool request_route(struct http_request *request, struct http_answer *answer);     /* 404, 405 */
+bool request_authorize(struct http_request *request, struct http_answer *answer); /* session or token, CSRF, role */
+bool request_read(struct http_request *request, struct http_answer *answer);      /* query, Idempotency-Key, body */
 const char *request_header(const struct http_request *request, const char *name);
-const char *request_query(const struct http_request *request, const char *name); /* NULL: not given */
-/* The number in params[i]; 0: none that could exist. */
-int64_t request_id(const struct http_request *request, int param);
+/* The number in params[param]; false: it is none that could exist, 404 is answered. */
+bool request_id(const struct http_request *request, struct http_answer *answer, int param, const char *what, int64_t *id);
 /* If-Match as a version: 0 when not sent or "*"; -1 when it is no version of ours (never matches). */
 int64_t request_version(const struct http_request *request);
 /* The session's cookie name: the __Host- one where the site is https. */
 const char *session_cookie_name(const struct service *service);
+/* A browser's form rather than JSON. */
+bool request_is_form(const struct http_request *request);
 /* A cookie of the request into out (cap bytes); false: not there or too long. */
 bool request_cookie(const struct http_request *request, const char *name, char *out, size_t cap);
 

@@ -2,9 +2,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "http/http.h"
+#include "service/catalog.h"
 #include "tracker_url.h"
 
 static const char openapi_text[] =
@@ -12,9 +12,10 @@ static const char openapi_text[] =
     ;
 
 #define STYLE                                                                                                        \
-    "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">"          \
-    "<meta name=robots content=noindex><style>body{font:16px/1.5 system-ui;max-width:40em;margin:10vh auto;padding:0 1em;"          \
-    "color-scheme:light dark}input,button{font:inherit;padding:.5em;width:100%;box-sizing:border-box;margin:.2em 0 1em}"          \
+    "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">"           \
+    "<meta name=robots content=noindex><style>"                                                                      \
+    "body{font:16px/1.5 system-ui;max-width:40em;margin:10vh auto;padding:0 1em;color-scheme:light dark}"            \
+    "input,button{font:inherit;padding:.5em;width:100%;box-sizing:border-box;margin:.2em 0 1em}"                     \
     "code{word-break:break-all}</style>"
 
 static void
@@ -47,22 +48,29 @@ health(struct http_request *request, struct http_answer *answer)
     answer_json(answer, 200, json_pack("{s:s}", "status", "ok"));
 }
 
-static enum db_result
-ping(struct db *db, void *ctx)
+static bool
+database_answers(const struct service *service)
 {
-    (void) ctx;
-    return db_prepare(db, "SELECT id FROM config_version") == NULL ? DB_FAILED : DB_OK;
+    struct service_error error = { .fields = NULL };
+    json_t              *settings = NULL;
+    bool                 answers = settings_get(service, &settings, &error) == SERVICE_OK;
+
+    json_decref(settings);
+    service_error_clear(&error);
+    return answers;
 }
 
 void
 readiness(struct http_request *request, struct http_answer *answer)
 {
-    bool database = db_read(request->service->pool, ping, NULL) == DB_OK;
+    bool database = database_answers(request->service);
     bool wire = request->ready == NULL || request->ready(request->ready_ctx);
+    bool ready = database && wire;
 
-    answer_json(answer, database && wire ? 200 : 503,
-                json_pack("{s:s, s:b, s:b}", "status", database && wire ? "ready" : "not_ready", "database", database,
-                          "redis", wire));
+    answer->retry_after_s = ready ? 0 : 1;
+    answer_json(answer, ready ? 200 : 503,
+                json_pack("{s:s, s:b, s:b}", "status", ready ? "ready" : "not_ready", "database", database, "redis",
+                          wire));
 }
 
 void
@@ -82,8 +90,8 @@ setup_page(struct http_request *request, struct http_answer *answer)
     (void) request;
     /* The form posts to its own address: the secret stands in no page. */
     answer_page(answer, 200,
-                STYLE "<title>Set up</title><h1>The first administrator</h1>"
-                      "<form method=post><label>E-mail address<input name=email type=email required autocomplete=username></label>"
+                STYLE "<title>Set up</title><h1>The first administrator</h1><form method=post>"
+                      "<label>E-mail address<input name=email type=email required autocomplete=username></label>"
                       "<label>Password, at least 12 characters"
                       "<input name=password type=password minlength=12 required autocomplete=new-password></label>"
                       "<button>Create</button></form>");
@@ -110,38 +118,34 @@ form_body(const struct http_request *request)
 
 /* What went wrong, for a person: our own sentences, no input echoed. */
 static void
-answer_form(struct http_answer *answer, enum service_result result, struct service_error *error)
+answer_form(struct http_answer *answer, enum service_result result, const struct service_error *error)
 {
     const char *field = json_object_iter_key(json_object_iter(error->fields));
-    const char *complaint = json_string_value(json_object_get(error->fields, field == NULL ? "" : field));
-    char       *page;
+    const char *complaint = field == NULL ? error->message : json_string_value(json_object_get(error->fields, field));
 
     if (result == SERVICE_OK) {
-        answer_page(answer, 201, STYLE "<title>Done</title><h1>Done</h1><p>Log in by <code>POST /api/admin/v1/session</code>.</p>");
+        answer_page(answer, 201,
+                    STYLE "<title>Done</title><h1>Done</h1>"
+                          "<p>Log in by <code>POST /api/admin/v1/session</code>.</p>");
         return;
     }
     if (field != NULL && strcmp(field, "email") != 0 && strcmp(field, "password") != 0)
-        field = "The form";
-    if (asprintf(&page, "%s<title>Set up</title><h1>That did not work</h1><p>%s %s</p><p><a href=\"\">Try again</a></p>",
-                 STYLE, field == NULL ? error->message : field, complaint == NULL ? "" : complaint) < 0)
-        page = NULL;
-    answer->owned_text = page;
-    answer_page(answer, result == SERVICE_FORBIDDEN ? 403 : result == SERVICE_INVALID ? 422 : 503, page);
+        field = "form";
+    if (asprintf(&answer->owned_text,
+                 "%s<title>Set up</title><h1>That did not work</h1><p>%s%s%s</p><p><a href=\"\">Try again</a></p>",
+                 STYLE, field == NULL ? "" : field, field == NULL ? "" : ": ", complaint) < 0)
+        answer->owned_text = NULL;
+    answer_page(answer, answer_status(result), "");
 }
 
 void
 setup_submit(struct http_request *request, struct http_answer *answer)
 {
     struct service_error error = { .fields = NULL };
-    const char          *type = request_header(request, "Content-Type");
-    bool                 form = type != NULL && strncasecmp(type, "application/x-www-form-urlencoded", 33) == 0;
-    json_t              *body, *object = NULL;
-    enum service_result  result;
+    bool                 form = request_is_form(request);
+    json_t              *body = form ? form_body(request) : json_incref(request->body), *object = NULL;
+    enum service_result  result = setup_accept(request->service, request->params[0], body, &object, &error);
 
-    if (!form && !request_parse(request, answer))
-        return;
-    body = form ? form_body(request) : json_incref(request->body);
-    result = setup_accept(request->service, request->params[0], body, &object, &error);
     json_decref(body);
     if (!form) {
         answer_object(answer, 201, result, object, &error);

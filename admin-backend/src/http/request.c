@@ -36,28 +36,36 @@ matches(const char *pattern, const char *path, char params[HTTP_PARAMS_MAX][72])
     return *pattern == '\0' && *path == '\0';
 }
 
-/* First match wins: "/affiliates/bulk" stands before "/affiliates/{id}". */
-const struct http_route *
-route_find(const char *method, const char *path, struct http_request *request, int *status, char allow[64])
+static void
+allow(struct http_answer *answer, const char *method)
 {
-    char   params[HTTP_PARAMS_MAX][72];
-    size_t len = 0;
+    size_t len = strlen(answer->allow);
 
-    *status = 404;
-    allow[0] = '\0';
+    snprintf(answer->allow + len, sizeof(answer->allow) - len, "%s%s%s", len == 0 ? "" : ", ", method,
+             strcmp(method, "GET") == 0 ? ", HEAD" : "");
+}
+
+/* First match wins: "/affiliates/bulk" stands before "/affiliates/{id}". */
+bool
+request_route(struct http_request *request, struct http_answer *answer)
+{
+    const char *method = strcmp(request->method, "HEAD") == 0 ? "GET" : request->method;
+
     for (const struct http_route *route = http_route_table; route->method != NULL; route++) {
-        if (!matches(route->pattern, path, params))
+        if (!matches(route->pattern, request->path, request->params))
             continue;
-        if (strcmp(route->method, method) == 0 || (strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0)) {
-            memcpy(request->params, params, sizeof(params));
-            return route;
+        if (strcmp(route->method, method) == 0) {
+            request->route = route;
+            answer->allow[0] = '\0';
+            return true;
         }
-        *status = 405;
-        len += (size_t) snprintf(allow + len, 64 - len, "%s%s", len == 0 ? "" : ", ", route->method);
-        if (len >= 64)
-            len = 63;
+        allow(answer, route->method);
     }
-    return NULL;
+    if (answer->allow[0] != '\0')
+        answer_error(answer, 405, "method_not_allowed", "This address does not take that method.");
+    else
+        answer_error(answer, 404, "not_found", "There is nothing at this address.");
+    return false;
 }
 
 /* ---- who asks ---- */
@@ -109,7 +117,10 @@ is_safe(const char *method)
     return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
 }
 
-/* A browser sends the cookie whoever wrote the page: an unsafe request must also know the session's token and come from our own origin. */
+/*
+ * A browser sends the cookie whoever wrote the page: an unsafe request must also know the session's token and come
+ * from our own origin.
+ */
 static bool
 passes_csrf(const struct http_request *request)
 {
@@ -166,19 +177,63 @@ request_authorize(struct http_request *request, struct http_answer *answer)
 
 /* ---- what was sent ---- */
 
+/* One more than there is room for tells of too many. */
 static enum MHD_Result
 add_query(void *ctx, enum MHD_ValueKind kind, const char *name, const char *value)
 {
     struct http_request *request = ctx;
 
     (void) kind;
-    if (request->query_count == HTTP_QUERY_MAX) {
-        request->query_overflow = true;
+    if (request->query_count++ == HTTP_QUERY_MAX)
         return MHD_NO;
-    }
-    request->query[request->query_count].name = name;
-    request->query[request->query_count++].value = value == NULL ? "" : value;
+    request->query[request->query_count - 1].name = name;
+    request->query[request->query_count - 1].value = value == NULL ? "" : value;
     return MHD_YES;
+}
+
+static bool
+is_utf8(const char *text)
+{
+    json_t *probe = json_string(text);
+
+    json_decref(probe);
+    return probe != NULL;
+}
+
+static bool
+is_repeated(const struct http_request *request, int index)
+{
+    for (int i = 0; i < index; i++) {
+        if (strcmp(request->query[i].name, request->query[index].name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool
+read_query(struct http_request *request, struct http_answer *answer)
+{
+    struct service_error error = { .fields = NULL };
+
+    MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, add_query, request);
+    if (request->query_count > HTTP_QUERY_MAX) {
+        answer_error(answer, 400, "malformed_query", "There are more than %d parameters.", HTTP_QUERY_MAX);
+        return false;
+    }
+    for (int i = 0; i < request->query_count; i++) {
+        if (!is_utf8(request->query[i].name) || !is_utf8(request->query[i].value)) {
+            answer_error(answer, 400, "malformed_query", "The parameters are no UTF-8.");
+            return false;
+        }
+        if ((request->route->access & TAKES_QUERY) == 0)
+            service_invalid(&error, request->query[i].name, "is no parameter here");
+        else if (is_repeated(request, i))
+            service_invalid(&error, request->query[i].name, "is given twice");
+    }
+    if (error.fields == NULL)
+        return true;
+    answer_service(answer, SERVICE_INVALID, &error);
+    return false;
 }
 
 /* Depth is counted before parsing: jansson's own bound is 2048, and each level costs stack. */
@@ -204,15 +259,30 @@ too_deep(const char *text, size_t len)
     return false;
 }
 
-bool
-request_parse(struct http_request *request, struct http_answer *answer)
+/* The media type alone: what follows a ';' are parameters. */
+static bool
+is_type(const struct http_request *request, const char *wanted)
 {
-    const char  *type = request_header(request, "Content-Type");
+    const char *type = request_header(request, "Content-Type");
+    size_t      len = strlen(wanted);
+
+    return type != NULL && strncasecmp(type, wanted, len) == 0 && strchr("; \t", type[len]) != NULL;
+}
+
+bool
+request_is_form(const struct http_request *request)
+{
+    return is_type(request, "application/x-www-form-urlencoded");
+}
+
+static bool
+read_body(struct http_request *request, struct http_answer *answer)
+{
     json_error_t error;
 
-    if (request->raw_len == 0)
+    if (request->raw_len == 0 || ((request->route->access & TAKES_FORM) && request_is_form(request)))
         return true;
-    if (type == NULL || strncasecmp(type, "application/json", 16) != 0) {
+    if (!is_type(request, "application/json")) {
         answer_error(answer, 415, "content_type", "The body must be application/json.");
         return false;
     }
@@ -222,32 +292,46 @@ request_parse(struct http_request *request, struct http_answer *answer)
     }
     request->body = json_loadb(request->raw, request->raw_len, JSON_REJECT_DUPLICATES, &error);
     if (request->body == NULL) {
-        answer_error(answer, 400, "malformed_json", "The body is no JSON: line %d, column %d.", error.line, error.column);
+        answer_error(answer, 400, "malformed_json", "The body is no JSON: line %d, column %d.", error.line,
+                     error.column);
         return false;
     }
     return true;
+}
+
+#define KEY_ALPHABET "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~:-"
+
+/* Keyed: a body may hold a password, and what is stored must not help to guess it. */
+static void
+hash_request(struct http_request *request)
+{
+    const struct tracker_keys *keys = request->service->keys;
+    uint8_t                    key[TRACKER_KEY_LEN];
+    crypto_generichash_state   state;
+
+    tracker_keys_derive(keys, keys->current, "affiliate request v1", NULL, 0, key);
+    crypto_generichash_init(&state, key, sizeof(key), sizeof(request->once.hash));
+    crypto_generichash_update(&state, (const unsigned char *) request->method, strlen(request->method) + 1);
+    crypto_generichash_update(&state, (const unsigned char *) request->path, strlen(request->path) + 1);
+    crypto_generichash_update(&state, (const unsigned char *) request->raw, request->raw_len);
+    crypto_generichash_final(&state, request->once.hash, sizeof(request->once.hash));
+    sodium_memzero(key, sizeof(key));
 }
 
 /* The key is the caller's; the hash tells whether the request under it is the same one. */
 static bool
 read_once(struct http_request *request, struct http_answer *answer)
 {
-    const char              *key = request_header(request, "Idempotency-Key");
-    crypto_generichash_state state;
+    const char *key = request_header(request, "Idempotency-Key");
 
     if (key == NULL || strcmp(request->method, "POST") != 0)
         return true;
-    if (strlen(key) == 0 || strlen(key) > 200 || strspn(key, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~:-") != strlen(key)) {
+    if (strlen(key) == 0 || strlen(key) > 200 || strspn(key, KEY_ALPHABET) != strlen(key)) {
         answer_error(answer, 400, "idempotency_key", "An Idempotency-Key is 1 to 200 letters, digits and . _ ~ : -");
         return false;
     }
     snprintf(request->once_key, sizeof(request->once_key), "%s", key);
-    crypto_generichash_init(&state, NULL, 0, sizeof(request->once.hash));
-    crypto_generichash_update(&state, (const unsigned char *) request->method, strlen(request->method) + 1);
-    crypto_generichash_update(&state, (const unsigned char *) request->path, strlen(request->path) + 1);
-    if (request->raw_len != 0)
-        crypto_generichash_update(&state, (const unsigned char *) request->raw, request->raw_len);
-    crypto_generichash_final(&state, request->once.hash, sizeof(request->once.hash));
+    hash_request(request);
     request->once.key = request->once_key;
     request->session.actor.once = &request->once;
     return true;
@@ -256,30 +340,16 @@ read_once(struct http_request *request, struct http_answer *answer)
 bool
 request_read(struct http_request *request, struct http_answer *answer)
 {
-    MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, add_query, request);
-    if (request->query_overflow) {
-        answer_error(answer, 400, "too_many_parameters", "There are more than %d parameters.", HTTP_QUERY_MAX);
-        return false;
-    }
-    return read_once(request, answer);
+    return read_query(request, answer) && read_once(request, answer) && read_body(request, answer);
 }
 
-const char *
-request_query(const struct http_request *request, const char *name)
+bool
+request_id(const struct http_request *request, struct http_answer *answer, int param, const char *what, int64_t *id)
 {
-    for (int i = 0; i < request->query_count; i++) {
-        if (strcmp(request->query[i].name, name) == 0)
-            return request->query[i].value;
-    }
-    return NULL;
-}
-
-int64_t
-request_id(const struct http_request *request, int param)
-{
-    int64_t id;
-
-    return view_parse_id(request->params[param], &id) ? id : 0;
+    if (view_parse_id(request->params[param], id))
+        return true;
+    answer_error(answer, 404, "not_found", "There is no such %s.", what);
+    return false;
 }
 
 /* ETags are "<version>"; a weak one never matches for a change. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "http/http.h"
+#include "service/decide.h"
 #include "service/view.h"
 
 #define BULK_MAX 500
@@ -85,28 +86,16 @@ read_one(struct db *db, void *ctx)
     return rc == DB_ROW || rc == DB_DONE ? DB_OK : rc;
 }
 
-static bool
-no_query(const struct http_request *request, struct http_answer *answer)
-{
-    struct service_error error = { .fields = NULL };
-
-    if (request->query_count == 0)
-        return true;
-    service_invalid(&error, request->query[0].name, "is no parameter here");
-    answer_service(answer, SERVICE_INVALID, &error);
-    return false;
-}
-
 void
 resource_get(struct http_request *request, struct http_answer *answer)
 {
     const struct resource *resource = request->route->resource;
     struct service_error   error = { .fields = NULL };
-    struct reading         reading = { .spec = resource->list, .id = request_id(request, 0) };
+    struct reading         reading = { .spec = resource->list };
     enum service_result    result;
     enum db_result         rc;
 
-    if (!no_query(request, answer))
+    if (!request_id(request, answer, 0, resource->name, &reading.id))
         return;
     rc = db_read(request->service->pool, read_one, &reading);
     if (rc != DB_OK)
@@ -125,13 +114,9 @@ resource_create(struct http_request *request, struct http_answer *answer)
     json_t              *object = NULL;
     enum service_result  result;
 
-    if (!no_query(request, answer))
-        return;
-    result = request->route->resource->create(request->service, &request->session.actor, request->body, &object, &error);
-    answer_object(answer, 201, result, object, &error);
-    if (result == SERVICE_OK)
-        snprintf(answer->location, sizeof(answer->location), "%.90s/%s", request->path,
-                 json_string_value(json_object_get(object, "id")));
+    result = request->route->resource->create(request->service, &request->session.actor, request->body, &object,
+                                              &error);
+    answer_created(request, answer, result, object, &error);
 }
 
 void
@@ -140,49 +125,72 @@ resource_edit(struct http_request *request, struct http_answer *answer)
     const struct resource *resource = request->route->resource;
     struct service_error   error = { .fields = NULL };
     json_t                *object = NULL;
-    int64_t                id = request_id(request, 0);
+    int64_t                id;
     enum service_result    result;
 
-    if (!no_query(request, answer))
+    if (!request_id(request, answer, 0, resource->name, &id))
         return;
-    if (id == 0)
-        result = service_refuse(&error, SERVICE_NOT_FOUND, "not_found", "There is no such %s.", resource->name);
-    else
-        result = resource->edit(request->service, &request->session.actor, id, request_version(request), request->body,
-                                &object, &error);
+    result = resource->edit(request->service, &request->session.actor, id, request_version(request), request->body,
+                            &object, &error);
     answer_object(answer, 200, result, object, &error);
 }
 
 /* ---- bulk: one decision an id, each with its own verdict ---- */
 
-/* The key of one id under the request's Idempotency-Key, so that a retry of the whole repeats none of it. */
+/* The key of one id, so that a retry of the whole repeats none of it. No client's own key has a '/'. */
 static void
 sub_key(struct http_request *request, const char *id)
 {
     if (request->session.actor.once != NULL)
-        snprintf(request->once_key, sizeof(request->once_key), "%.200s:%.20s", request_header(request, "Idempotency-Key"), id);
+        snprintf(request->once_key, sizeof(request->once_key), "%s/%.20s",
+                 request_header(request, "Idempotency-Key"), id);
+}
+
+/* One sentence: the first field's complaint says more than "some fields are not acceptable". */
+static json_t *
+verdict_error(const struct service_error *error)
+{
+    const char *field = json_object_iter_key(json_object_iter(error->fields));
+
+    if (field == NULL)
+        return json_pack("{s:s, s:s}", "code", error->code, "message", error->message);
+    return json_pack("{s:s, s:o}", "code", error->code, "message",
+                     json_sprintf("%s %s", field, json_string_value(json_object_get(error->fields, field))));
 }
 
 static json_t *
 act_on(struct http_request *request, const char *text, const char *action, const char *reason)
 {
-    struct service_error error = { .fields = NULL };
-    enum service_result  result;
-    json_t              *verdict;
-    int64_t              id;
+    const struct resource *resource = request->route->resource;
+    struct service_error   error = { .fields = NULL };
+    enum service_result    result;
+    json_t                *verdict;
+    int64_t                id;
 
-    if (!view_parse_id(text, &id))
-        result = service_refuse(&error, SERVICE_NOT_FOUND, "not_found", "This is no id.");
-    else {
+    if (view_parse_id(text, &id)) {
         sub_key(request, text);
-        result = request->route->resource->act(request->service, &request->session.actor, id, action, reason, NULL, &error);
+        result = resource->act(request->service, &request->session.actor, id, action, reason, NULL, &error);
+    } else {
+        result = service_refuse(&error, SERVICE_NOT_FOUND, "not_found", "There is no such %s.", resource->name);
     }
     verdict = json_pack("{s:s, s:b}", "id", text, "ok", result == SERVICE_OK);
     if (result != SERVICE_OK)
-        json_object_set_new(verdict, "error", json_pack("{s:s, s:s}", "code", error.code, "message",
-                                                        error.fields == NULL ? error.message : json_string_value(json_object_iter_value(json_object_iter(error.fields)))));
+        json_object_set_new(verdict, "error", verdict_error(&error));
     service_error_clear(&error);
     return verdict;
+}
+
+static bool
+are_texts(const json_t *list)
+{
+    size_t  i;
+    json_t *item;
+
+    json_array_foreach(list, i, item) {
+        if (!json_is_string(item))
+            return false;
+    }
+    return json_is_array(list);
 }
 
 void
@@ -190,22 +198,26 @@ resource_bulk(struct http_request *request, struct http_answer *answer)
 {
     static const char *const names[] = { "ids", "action", "reason", NULL };
     struct service_error     error = { .fields = NULL };
+    const json_t            *ids = json_object_get(request->body, "ids");
     const char              *action, *reason;
-    json_t                  *ids, *id, *verdicts;
+    json_t                  *id, *verdicts;
     size_t                   i;
+    enum service_result      result;
 
-    if (!no_query(request, answer) || !body_only(request, answer, names)
-        || !body_text(request, answer, "action", true, &action) || !body_text(request, answer, "reason", false, &reason))
+    if (!body_only(request, answer, names) || !body_text(request, answer, "action", true, &action)
+        || !body_text(request, answer, "reason", false, &reason))
         return;
-    ids = json_object_get(request->body, "ids");
-    if (!json_is_array(ids) || json_array_size(ids) == 0 || json_array_size(ids) > BULK_MAX) {
-        service_invalid(&error, "ids", "is no list of 1 to 500 ids");
-        answer_service(answer, SERVICE_INVALID, &error);
+    if (!are_texts(ids) || json_array_size(ids) == 0 || json_array_size(ids) > BULK_MAX)
+        result = service_invalid(&error, "ids", "is no list of 1 to 500 ids");
+    else
+        result = decide_claim(request->service, &request->session.actor, &error);
+    if (result != SERVICE_OK) {
+        answer_service(answer, result, &error);
         return;
     }
     verdicts = json_array();
     json_array_foreach(ids, i, id) {
-        json_array_append_new(verdicts, act_on(request, json_is_string(id) ? json_string_value(id) : "", action, reason));
+        json_array_append_new(verdicts, act_on(request, json_string_value(id), action, reason));
     }
     answer_json(answer, 200, json_pack("{s:o}", "data", verdicts));
 }

@@ -4,7 +4,8 @@
 #include "service/catalog.h"
 #include "service/money.h"
 
-static const struct resource affiliates = { "affiliate", &affiliate_list, affiliate_create, affiliate_edit, affiliate_act };
+static const struct resource affiliates = { "affiliate", &affiliate_list, affiliate_create, affiliate_edit,
+                                            affiliate_act };
 static const struct resource groups = { "group", &group_list, group_create, group_edit, NULL };
 static const struct resource campaigns = { "campaign", &campaign_list, campaign_create, campaign_edit, NULL };
 static const struct resource links = { "link", &link_list, link_create, link_edit, NULL };
@@ -23,63 +24,63 @@ const struct http_route http_route_table[] = {
     { "GET", "/readyz", ACCESS_PUBLIC, readiness, NULL },
     { "GET", "/api/openapi.yaml", ACCESS_PUBLIC, openapi_document, NULL },
     { "GET", "/setup/{secret}", ACCESS_PUBLIC, setup_page, NULL },
-    { "POST", "/setup/{secret}", ACCESS_PUBLIC, setup_submit, NULL },
+    { "POST", "/setup/{secret}", ACCESS_PUBLIC | TAKES_FORM, setup_submit, NULL },
 
     { "POST", ADMIN "/session", ACCESS_PUBLIC, session_login, NULL },
     { "GET", ADMIN "/session", ACCESS_STAFF, session_show, NULL },
     { "DELETE", ADMIN "/session", ACCESS_STAFF, session_logout, NULL },
 
-    { "GET", ADMIN "/dashboard", ACCESS_STAFF, dashboard_show, NULL },
+    { "GET", ADMIN "/dashboard", ACCESS_STAFF | TAKES_QUERY, dashboard_show, NULL },
     { "GET", ADMIN "/settings", ACCESS_STAFF, settings_show, NULL },
     { "PATCH", ADMIN "/settings", ACCESS_ADMIN, settings_change, NULL },
-    { "GET", ADMIN "/audit", ACCESS_ADMIN | ACCESS_FINANCE, resource_list, &audit },
+    { "GET", ADMIN "/audit", ACCESS_ADMIN | ACCESS_FINANCE | TAKES_QUERY, resource_list, &audit },
 
-    { "GET", ADMIN "/affiliates", ACCESS_STAFF, resource_list, &affiliates },
+    { "GET", ADMIN "/affiliates", ACCESS_STAFF | TAKES_QUERY, resource_list, &affiliates },
     { "POST", ADMIN "/affiliates", ACCESS_WRITE, resource_create, &affiliates },
     { "POST", ADMIN "/affiliates/bulk", ACCESS_WRITE, resource_bulk, &affiliates },
     { "GET", ADMIN "/affiliates/{id}", ACCESS_STAFF, resource_get, &affiliates },
     { "PATCH", ADMIN "/affiliates/{id}", ACCESS_WRITE, resource_edit, &affiliates },
 
-    { "GET", ADMIN "/groups", ACCESS_STAFF, resource_list, &groups },
+    { "GET", ADMIN "/groups", ACCESS_STAFF | TAKES_QUERY, resource_list, &groups },
     { "POST", ADMIN "/groups", ACCESS_WRITE, resource_create, &groups },
     { "GET", ADMIN "/groups/{id}", ACCESS_STAFF, resource_get, &groups },
     { "PATCH", ADMIN "/groups/{id}", ACCESS_WRITE, resource_edit, &groups },
 
-    { "GET", ADMIN "/campaigns", ACCESS_STAFF, resource_list, &campaigns },
+    { "GET", ADMIN "/campaigns", ACCESS_STAFF | TAKES_QUERY, resource_list, &campaigns },
     { "POST", ADMIN "/campaigns", ACCESS_WRITE, resource_create, &campaigns },
     { "GET", ADMIN "/campaigns/{id}", ACCESS_STAFF, resource_get, &campaigns },
     { "PATCH", ADMIN "/campaigns/{id}", ACCESS_WRITE, resource_edit, &campaigns },
 
-    { "GET", ADMIN "/links", ACCESS_STAFF, resource_list, &links },
+    { "GET", ADMIN "/links", ACCESS_STAFF | TAKES_QUERY, resource_list, &links },
     { "POST", ADMIN "/links", ACCESS_WRITE, resource_create, &links },
     { "GET", ADMIN "/links/{id}", ACCESS_STAFF, resource_get, &links },
     { "PATCH", ADMIN "/links/{id}", ACCESS_WRITE, resource_edit, &links },
     { "DELETE", ADMIN "/links/{id}", ACCESS_WRITE, link_archive, &links },
 
-    { "GET", ADMIN "/api_users", ACCESS_WRITE, resource_list, &api_users },
+    { "GET", ADMIN "/api_users", ACCESS_WRITE | TAKES_QUERY, resource_list, &api_users },
     { "POST", ADMIN "/api_users", ACCESS_ADMIN, resource_create, &api_users },
     { "GET", ADMIN "/api_users/{id}", ACCESS_WRITE, resource_get, &api_users },
     { "PATCH", ADMIN "/api_users/{id}", ACCESS_ADMIN, resource_edit, &api_users },
     { "POST", ADMIN "/api_users/{id}/keys", ACCESS_ADMIN, api_user_key_add, &api_users },
     { "DELETE", ADMIN "/api_users/{id}/keys/{key_id}", ACCESS_ADMIN, api_user_key_revoke, &api_users },
 
-    { "GET", ADMIN "/referrals", ACCESS_STAFF, resource_list, &referrals },
+    { "GET", ADMIN "/referrals", ACCESS_STAFF | TAKES_QUERY, resource_list, &referrals },
     { "POST", ADMIN "/referrals/bulk", ACCESS_WRITE | ACCESS_FINANCE, resource_bulk, &referrals },
     { "GET", ADMIN "/referrals/{id}", ACCESS_STAFF, resource_get, &referrals },
     { "PATCH", ADMIN "/referrals/{id}", ACCESS_WRITE | ACCESS_FINANCE, resource_edit, &referrals },
 
-    { "GET", ADMIN "/commissions", ACCESS_STAFF, resource_list, &commissions },
+    { "GET", ADMIN "/commissions", ACCESS_STAFF | TAKES_QUERY, resource_list, &commissions },
     { "POST", ADMIN "/commissions/bulk", ACCESS_WRITE | ACCESS_FINANCE, resource_bulk, &commissions },
     { "GET", ADMIN "/commissions/{id}", ACCESS_STAFF, resource_get, &commissions },
 
-    { "GET", ADMIN "/payouts", ACCESS_STAFF, resource_list, &payouts },
+    { "GET", ADMIN "/payouts", ACCESS_STAFF | TAKES_QUERY, resource_list, &payouts },
     { "POST", ADMIN "/payouts", ACCESS_MONEY, payout_create_one, &payouts },
     { "GET", ADMIN "/payouts/{id}", ACCESS_STAFF, resource_get, &payouts },
     { "POST", ADMIN "/payouts/{id}/submit", ACCESS_MONEY, payout_submit_one, &payouts },
     { "POST", ADMIN "/payouts/{id}/pay", ACCESS_MONEY, payout_pay_one, &payouts },
     { "POST", ADMIN "/payouts/{id}/cancel", ACCESS_MONEY, payout_cancel_one, &payouts },
 
-    { "GET", ADMIN "/staff", ACCESS_ADMIN, resource_list, &staff },
+    { "GET", ADMIN "/staff", ACCESS_ADMIN | TAKES_QUERY, resource_list, &staff },
     { "POST", ADMIN "/staff", ACCESS_ADMIN, resource_create, &staff },
     { "GET", ADMIN "/staff/{id}", ACCESS_ADMIN, resource_get, &staff },
 

@@ -2,43 +2,53 @@
 #include "http/server.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "app/log.h"
 #include "http/http.h"
 
-#define THREADS_DEFAULT   4
-#define CONNECTIONS_MAX   512
-#define IDLE_TIMEOUT_S    30
-#define MEMORY_PER_CONN   (64u << 10) /* headers and query live here: longer ones are refused by the library */
-#define BODY_FIRST        4096u
+#define THREADS_DEFAULT 8           /* at most four of them are in a log-in (password.c) */
+#define CONNECTIONS_MAX 512
+#define IDLE_TIMEOUT_S  30
+#define MEMORY_PER_CONN (64u << 10) /* headers and query live here: longer ones are refused by the library */
+#define BODY_FIRST      4096u
+#define BODY_DROPPED    (8u << 20)  /* beyond HTTP_BODY_MAX, before the connection is cut */
+#define STOP_PATIENCE_S 10          /* for requests under way */
 
 struct http_server {
     struct MHD_Daemon  *daemon;
     struct http_options options;
-    char                path[108];
+    struct sockaddr_un  address;
+
+    pthread_mutex_t lock; /* of what follows */
+    pthread_cond_t  idle;
+    unsigned        under_way;
+    bool            stopping;
 };
 
 /* One request while its body comes in. */
 struct intake {
     char  *body;
     size_t len, cap;
-    bool   too_large;
+    size_t dropped; /* of a body that is too large */
 };
 
 static enum MHD_Result take(void *ctx, struct MHD_Connection *connection, const char *url, const char *method,
                             const char *version, const char *data, size_t *data_len, void **state);
 static void            release(void *ctx, struct MHD_Connection *connection, void **state,
                                enum MHD_RequestTerminationCode why);
+static size_t          unescape(void *ctx, struct MHD_Connection *connection, char *text);
 static void            dispatch(struct http_request *request, struct http_answer *answer);
-static enum MHD_Result send_answer(struct MHD_Connection *connection, struct http_answer *answer);
-static int             bind_socket(const char *path, char **error);
+static enum MHD_Result send_answer(struct http_server *server, struct MHD_Connection *connection,
+                                   struct http_answer *answer);
+static int             bind_socket(const struct sockaddr_un *address, char **error);
 
 struct http_server *
 http_start(const struct http_options *options, char **error)
@@ -47,57 +57,85 @@ http_start(const struct http_options *options, char **error)
     int                 fd;
 
     *error = NULL;
-    if (server == NULL || strlen(options->socket_path) >= sizeof(server->path)) {
+    if (server == NULL || strlen(options->socket_path) >= sizeof(server->address.sun_path)) {
         free(server);
         *error = strdup("the HTTP socket's path is too long");
         return NULL;
     }
     server->options = *options;
-    strcpy(server->path, options->socket_path);
-    fd = bind_socket(server->path, error);
+    server->address.sun_family = AF_UNIX;
+    memcpy(server->address.sun_path, options->socket_path, strlen(options->socket_path));
+    fd = bind_socket(&server->address, error);
     if (fd < 0) {
         free(server);
         return NULL;
     }
-    server->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, take, server,
+    pthread_mutex_init(&server->lock, NULL);
+    pthread_cond_init(&server->idle, NULL);
+    server->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, take, server,
                                       MHD_OPTION_LISTEN_SOCKET, fd,
-                                      MHD_OPTION_THREAD_POOL_SIZE, options->threads == 0 ? THREADS_DEFAULT : options->threads,
+                                      MHD_OPTION_THREAD_POOL_SIZE,
+                                      options->threads == 0 ? THREADS_DEFAULT : options->threads,
                                       MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
                                       MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_S,
                                       MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) MEMORY_PER_CONN,
+                                      MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL,
                                       MHD_OPTION_NOTIFY_COMPLETED, release, server, MHD_OPTION_END);
     if (server->daemon == NULL) {
         close(fd);
-        unlink(server->path);
-        free(server);
+        http_stop(server);
         *error = strdup("the HTTP server did not start");
         return NULL;
     }
     return server;
 }
 
+/* Whoever is heard already gets an answer; the library alone would cut them off. */
+static void
+wait_until_idle(struct http_server *server)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += STOP_PATIENCE_S;
+    pthread_mutex_lock(&server->lock);
+    server->stopping = true;
+    while (server->under_way > 0 && pthread_cond_timedwait(&server->idle, &server->lock, &until) == 0)
+        ;
+    pthread_mutex_unlock(&server->lock);
+}
+
 void
 http_stop(struct http_server *server)
 {
+    int fd;
+
     if (server == NULL)
         return;
-    MHD_stop_daemon(server->daemon);
-    unlink(server->path);
+    unlink(server->address.sun_path);
+    if (server->daemon != NULL) {
+        fd = MHD_quiesce_daemon(server->daemon);
+        wait_until_idle(server);
+        MHD_stop_daemon(server->daemon);
+        if (fd != MHD_INVALID_SOCKET)
+            close(fd);
+    }
+    pthread_cond_destroy(&server->idle);
+    pthread_mutex_destroy(&server->lock);
     free(server);
 }
 
 /* A socket left behind by a killed daemon is replaced; the daemon's own lock keeps two from fighting over it. */
 static int
-bind_socket(const char *path, char **error)
+bind_socket(const struct sockaddr_un *address, char **error)
 {
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    struct stat        info;
-    int                fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const char *path = address->sun_path;
+    struct stat info;
+    int         fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-    strcpy(address.sun_path, path);
     if (lstat(path, &info) == 0 && S_ISSOCK(info.st_mode))
         unlink(path);
-    if (fd >= 0 && bind(fd, (struct sockaddr *) &address, sizeof(address)) == 0 && chmod(path, 0660) == 0
+    if (fd >= 0 && bind(fd, (const struct sockaddr *) address, sizeof(*address)) == 0 && chmod(path, 0660) == 0
         && listen(fd, 511) == 0)
         return fd;
     if (asprintf(error, "cannot listen on %s: %s", path, strerror(errno)) < 0)
@@ -109,15 +147,63 @@ bind_socket(const char *path, char **error)
 
 /* ---- one request ---- */
 
+/* A NUL would hide what follows it: it becomes a character that no route, name or id has. */
+static size_t
+unescape(void *ctx, struct MHD_Connection *connection, char *text)
+{
+    size_t len = MHD_http_unescape(text);
+
+    (void) ctx;
+    (void) connection;
+    for (char *nul = text; (nul = memchr(nul, '\0', len - (size_t) (nul - text))) != NULL;)
+        *nul = '\1';
+    return len;
+}
+
+static struct intake *
+intake_new(struct http_server *server)
+{
+    struct intake *intake = calloc(1, sizeof(*intake));
+
+    if (intake == NULL)
+        return NULL;
+    pthread_mutex_lock(&server->lock);
+    server->under_way++;
+    pthread_mutex_unlock(&server->lock);
+    return intake;
+}
+
+static void
+release(void *ctx, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode why)
+{
+    struct http_server *server = ctx;
+    struct intake      *intake = *state;
+
+    (void) connection;
+    (void) why;
+    if (intake == NULL)
+        return;
+    *state = NULL;
+    if (intake->body != NULL)
+        explicit_bzero(intake->body, intake->cap); /* log-ins pass through here */
+    free(intake->body);
+    free(intake);
+    pthread_mutex_lock(&server->lock);
+    if (--server->under_way == 0)
+        pthread_cond_signal(&server->idle);
+    pthread_mutex_unlock(&server->lock);
+}
+
+/* What is too large is read and dropped for a while, so that the client gets to see the answer. */
 static bool
 append(struct intake *intake, const char *data, size_t len)
 {
     size_t cap = intake->cap == 0 ? BODY_FIRST : intake->cap;
     char  *body;
 
-    if (len > HTTP_BODY_MAX - intake->len) {
-        intake->too_large = true;
-        return true; /* the rest is read and dropped, so that the client gets to see the answer */
+    if (intake->dropped > 0 || len > HTTP_BODY_MAX - intake->len) {
+        intake->dropped += len;
+        return intake->dropped <= BODY_DROPPED;
     }
     while (cap < intake->len + len)
         cap *= 2;
@@ -140,19 +226,19 @@ take(void *ctx, struct MHD_Connection *connection, const char *url, const char *
     struct http_server *server = ctx;
     struct intake      *intake = *state;
     struct http_answer  answer = { .status = 500 };
+    bool                taken;
 
     (void) version;
     if (intake == NULL) {
-        *state = calloc(1, sizeof(*intake));
+        *state = intake_new(server);
         return *state == NULL ? MHD_NO : MHD_YES;
     }
     if (*data_len != 0) {
-        if (!intake->too_large && !append(intake, data, *data_len))
-            return MHD_NO;
+        taken = append(intake, data, *data_len);
         *data_len = 0;
-        return MHD_YES;
+        return taken ? MHD_YES : MHD_NO;
     }
-    if (intake->too_large) {
+    if (intake->dropped > 0) {
         answer_error(&answer, 413, "body_too_large", "The body is larger than 1 MiB.");
     } else {
         struct http_request request = {
@@ -168,45 +254,14 @@ take(void *ctx, struct MHD_Connection *connection, const char *url, const char *
         dispatch(&request, &answer);
         json_decref(request.body);
     }
-    return send_answer(connection, &answer);
-}
-
-static void
-release(void *ctx, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode why)
-{
-    struct intake *intake = *state;
-
-    (void) ctx;
-    (void) connection;
-    (void) why;
-    if (intake == NULL)
-        return;
-    if (intake->body != NULL)
-        explicit_bzero(intake->body, intake->cap); /* log-ins pass through here */
-    free(intake->body);
-    free(intake);
-    *state = NULL;
+    return send_answer(server, connection, &answer);
 }
 
 static void
 dispatch(struct http_request *request, struct http_answer *answer)
 {
-    int status;
-
-    request->route = route_find(request->method, request->path, request, &status, answer->allow);
-    if (request->route == NULL) {
-        if (status == 405)
-            answer_error(answer, 405, "method_not_allowed", "This address does not take that method.");
-        else
-            answer_error(answer, 404, "not_found", "There is nothing at this address.");
-        return;
-    }
-    answer->allow[0] = '\0';
-    if (!request_authorize(request, answer) || !request_read(request, answer))
-        return;
-    if (request->route->handler != setup_submit && !request_parse(request, answer))
-        return;
-    request->route->handler(request, answer);
+    if (request_route(request, answer) && request_authorize(request, answer) && request_read(request, answer))
+        request->route->handler(request, answer);
 }
 
 /* ---- one answer ---- */
@@ -240,7 +295,8 @@ add_headers(struct MHD_Response *response, const struct http_answer *answer)
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
     MHD_add_response_header(response, "Referrer-Policy", "no-referrer");
     MHD_add_response_header(response, "Content-Security-Policy",
-                            "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'");
+                            "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
+                            "frame-ancestors 'none'; base-uri 'none'");
     if (answer->etag != 0) {
         snprintf(text, sizeof(text), "\"%lld\"", (long long) answer->etag);
         MHD_add_response_header(response, "ETag", text);
@@ -259,8 +315,19 @@ add_headers(struct MHD_Response *response, const struct http_answer *answer)
         MHD_add_response_header(response, "WWW-Authenticate", "Bearer");
 }
 
+static bool
+is_stopping(struct http_server *server)
+{
+    bool stopping;
+
+    pthread_mutex_lock(&server->lock);
+    stopping = server->stopping;
+    pthread_mutex_unlock(&server->lock);
+    return stopping;
+}
+
 static enum MHD_Result
-send_answer(struct MHD_Connection *connection, struct http_answer *answer)
+send_answer(struct http_server *server, struct MHD_Connection *connection, struct http_answer *answer)
 {
     struct MHD_Response *response = make_response(answer);
     enum MHD_Result      sent;
@@ -268,6 +335,8 @@ send_answer(struct MHD_Connection *connection, struct http_answer *answer)
     if (response == NULL)
         return MHD_NO;
     add_headers(response, answer);
+    if (is_stopping(server))
+        MHD_add_response_header(response, "Connection", "close");
     sent = MHD_queue_response(connection, (unsigned) answer->status, response);
     MHD_destroy_response(response);
     return sent;

@@ -10,7 +10,7 @@ struct http_server;
 
 struct http_options {
     const char           *socket_path; /* made with mode 0660; a stale one is replaced */
-    unsigned              threads;     /* 0: 4 */
+    unsigned              threads;     /* 0: 8 */
     const struct service *service;     /* borrowed; outlives the server */
     /* True when the daemon can do its work (ingest hears Redis): /readyz. May be NULL. */
     bool (*ready)(void *ctx);
@@ -19,7 +19,7 @@ struct http_options {
 
 /* NULL: *error is malloc'ed and says why. */
 struct http_server *http_start(const struct http_options *options, char **error);
-/* Answers what is under way, then closes. */
+/* Takes nobody new, answers what is under way (for 10 s at most), then closes. */
 void http_stop(struct http_server *server);
 
 /* The route table as JSON: [{"method","path","roles":[...]},...]; for docs and tests. New reference. */

@@ -13,10 +13,13 @@ client_address(const struct http_request *request)
     return address == NULL || strlen(address) > 45 ? "unknown" : address;
 }
 
-static bool
-is_secure(const struct http_request *request)
+static void
+set_cookie(const struct http_request *request, struct http_answer *answer, const char *value, unsigned life_s)
 {
-    return strncmp(request->service->base_url, "https://", 8) == 0;
+    const char *name = session_cookie_name(request->service);
+
+    snprintf(answer->set_cookie, sizeof(answer->set_cookie), "%s=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%u%s",
+             name, value, life_s, strncmp(name, "__Host-", 7) == 0 ? "; Secure" : "");
 }
 
 void
@@ -40,13 +43,13 @@ session_login(struct http_request *request, struct http_answer *answer)
         bool limited = strcmp(error.code, "too_many_attempts") == 0;
 
         answer_service(answer, result, &error);
+        if (limited)
+            answer->retry_after_s = LOGIN_WINDOW_S;
         if (result == SERVICE_FORBIDDEN)
             answer->status = limited ? 429 : 401;
-        answer->retry_after_s = limited ? 900 : answer->retry_after_s;
         return;
     }
-    snprintf(answer->set_cookie, sizeof(answer->set_cookie), "%s=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=604800%s",
-             session_cookie_name(request->service), cookie, is_secure(request) ? "; Secure" : "");
+    set_cookie(request, answer, cookie, SESSION_LIFE_S);
     answer_json(answer, 200, json_pack("{s:o, s:s}", "user", user, "csrf_token", session.csrf));
 }
 
@@ -72,13 +75,13 @@ session_logout(struct http_request *request, struct http_answer *answer)
     char                 cookie[SECRET_MAX];
     enum service_result  result = SERVICE_OK;
 
-    if (request_cookie(request, session_cookie_name(request->service), cookie, sizeof(cookie)))
+    if (request->by_cookie && request_cookie(request, session_cookie_name(request->service), cookie, sizeof(cookie)))
         result = session_close(request->service, cookie, &error);
     if (result != SERVICE_OK) {
         answer_service(answer, result, &error);
         return;
     }
-    snprintf(answer->set_cookie, sizeof(answer->set_cookie), "%s=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0%s",
-             session_cookie_name(request->service), is_secure(request) ? "; Secure" : "");
+    if (request->by_cookie)
+        set_cookie(request, answer, "", 0);
     answer->status = 204;
 }

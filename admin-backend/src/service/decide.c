@@ -137,6 +137,35 @@ change(struct db *db, struct attempt *attempt)
     return result;
 }
 
+static enum db_result
+claim(struct db *db, void *ctx)
+{
+    struct attempt *attempt = ctx;
+
+    json_decref(attempt->object);
+    attempt->object = NULL;
+    service_error_clear(attempt->error);
+    attempt->result = replay(db, attempt);
+    if (attempt->result == SERVICE_OK && attempt->object == NULL) {
+        attempt->object = json_object();
+        attempt->result = keep_answer(db, attempt);
+    }
+    return attempt->result == SERVICE_OK ? DB_OK : DB_ABORT;
+}
+
+enum service_result
+decide_claim(const struct service *service, const struct actor *actor, struct service_error *error)
+{
+    struct decision decision = { .service = service, .actor = actor, .at_us = service->now_us() };
+    struct attempt  attempt = { .decision = &decision, .error = error, .result = SERVICE_FAILED };
+    enum db_result  rc = actor->once == NULL ? DB_OK : db_write(service->pool, DB_INTERACTIVE, claim, &attempt);
+
+    json_decref(attempt.object);
+    if (rc == DB_OK)
+        return SERVICE_OK;
+    return rc == DB_ABORT ? attempt.result : service_from_db(error, rc, "claim");
+}
+
 static enum service_result
 keep_answer(struct db *db, struct attempt *attempt)
 {

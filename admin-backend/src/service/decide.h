@@ -29,4 +29,11 @@ struct decision {
 /* *object: a new reference to the object as it is afterwards (object NULL: not wanted). */
 enum service_result decide(struct decision *decision, json_t **object, struct service_error *error);
 
+/*
+ * Takes the actor's key for a request that is many decisions; each of them goes on under a key of its own.
+ * SERVICE_OK also when the same request took it before: what it did is replayed, what it did not is done.
+ */
+enum service_result decide_claim(const struct service *service, const struct actor *actor,
+                                 struct service_error *error);
+
 #endif

@@ -1,15 +1,14 @@
 #include "service/people.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include <sodium.h>
 
 #include "service/catalog.h"
 #include "service/decide.h"
 #include "service/fields.h"
+#include "service/password.h"
 #include "service/view.h"
 #include "store/catalog.h"
 #include "store/once.h"
@@ -17,17 +16,12 @@
 
 #define US            UINT64_C(1000000)
 #define IDLE_US       (12 * 3600 * US)
-#define LIFE_US       (7 * 86400 * US)
+#define LIFE_US       (SESSION_LIFE_S * US)
 #define SETUP_US      (86400 * US)
 #define SEEN_EVERY_US (60 * US) /* a session's last use is written at most once a minute */
 #define KEEP_KEYS_US  (7 * 86400 * US)
 
-/* Argon2id with 64 MiB and t = 2 takes about 0.1 s (docs/decisions): two at once keep memory bounded under a flood of log-ins. */
-#define ARGON_OPS 2
-#define ARGON_MEM (64u << 20)
-#define ARGON_AT_ONCE 2
-
-#define ATTEMPT_WINDOW_US   (15 * 60 * US)
+#define ATTEMPT_WINDOW_US   (LOGIN_WINDOW_S * US)
 #define ATTEMPTS_BY_EMAIL   10
 #define ATTEMPTS_BY_ADDRESS 50
 
@@ -55,85 +49,6 @@ hash_secret(const char *text, uint8_t hash[PEOPLE_HASH_LEN])
     return true;
 }
 
-/* ---- passwords ---- */
-
-static pthread_mutex_t argon_lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t  argon_free = PTHREAD_COND_INITIALIZER;
-static int             argon_running;
-
-static void
-argon_enter(void)
-{
-    pthread_mutex_lock(&argon_lock);
-    while (argon_running == ARGON_AT_ONCE)
-        pthread_cond_wait(&argon_free, &argon_lock);
-    argon_running++;
-    pthread_mutex_unlock(&argon_lock);
-}
-
-static void
-argon_leave(void)
-{
-    pthread_mutex_lock(&argon_lock);
-    argon_running--;
-    pthread_cond_signal(&argon_free);
-    pthread_mutex_unlock(&argon_lock);
-}
-
-static bool
-password_hash(const char *password, char hash[crypto_pwhash_STRBYTES])
-{
-    int rc;
-
-    argon_enter();
-    rc = crypto_pwhash_str(hash, password, strlen(password), ARGON_OPS, ARGON_MEM);
-    argon_leave();
-    return rc == 0;
-}
-
-static bool
-password_matches(const char *hash, const char *password)
-{
-    int rc;
-
-    argon_enter();
-    rc = crypto_pwhash_str_verify(hash, password, strlen(password));
-    argon_leave();
-    return rc == 0;
-}
-
-/* What people type when asked for twelve characters; the list is short because length does most of the work. */
-static const char *const common_passwords[] = {
-    "123456789012", "1234567890123", "password1234", "passwordpassword", "qwertyuiop123", "qwertyuiop12", "administrator",
-    "adminadminadmin", "letmeinletmein", "iloveyou1234", "welcome12345", "changemechangeme", "affiliate123", "affiliateadmin", NULL,
-};
-
-static const char *
-password_complaint(const char *password, const char *email)
-{
-    size_t len = password == NULL ? 0 : strlen(password), distinct = 0;
-    bool   seen[256] = { false };
-
-    if (len < 12 || len > 200)
-        return "needs 12 to 200 bytes";
-    for (size_t i = 0; i < len; i++) {
-        distinct += !seen[(unsigned char) password[i]];
-        seen[(unsigned char) password[i]] = true;
-    }
-    if (distinct < 5)
-        return "repeats too few characters";
-    if (email != NULL && strncasecmp(password, email, strcspn(email, "@")) == 0
-        && len <= strcspn(email, "@") + 4)
-        return "is too close to the e-mail address";
-    if (email != NULL && strcasecmp(password, email) == 0)
-        return "is the e-mail address";
-    for (int i = 0; common_passwords[i] != NULL; i++) {
-        if (strcasecmp(password, common_passwords[i]) == 0)
-            return "is among the most common ones";
-    }
-    return NULL;
-}
-
 /* ---- accounts ---- */
 
 enum { EMAIL, NAME, ROLE, PASSWORD, FIELDS };
@@ -142,35 +57,51 @@ static const struct field fields[FIELDS + 1] = {
     [EMAIL] = { "email", FIELD_EMAIL, FIELD_REQUIRED, 3, 254, NULL },
     [NAME] = { "name", FIELD_TEXT, 0, 0, 120, NULL },
     [ROLE] = { "role", FIELD_CHOICE, FIELD_REQUIRED, 0, 0, "admin|finance|manager|agent|viewer" },
-    [PASSWORD] = { "password", FIELD_TEXT, FIELD_REQUIRED, 12, 200, NULL },
+    [PASSWORD] = { "password", FIELD_TEXT, FIELD_REQUIRED, PASSWORD_MIN, PASSWORD_MAX, NULL },
 };
 
 struct account {
     struct value values[FIELDS];
-    char         hash[crypto_pwhash_STRBYTES];
+    char         hash[PASSWORD_HASH_MAX];
     const char  *invitation; /* NULL: none needed */
 };
+
+static enum service_result
+refuse_invitation(struct service_error *error)
+{
+    return service_refuse(error, SERVICE_FORBIDDEN, "invitation_invalid",
+                          "This set-up link was used already, or is over.");
+}
+
+/* DB_ABORT: somebody is. */
+static enum db_result
+nobody_there(struct db *db, void *ctx)
+{
+    int64_t        count;
+    enum db_result rc = staff_count(db, &count);
+
+    (void) ctx;
+    return rc == DB_OK && count != 0 ? DB_ABORT : rc;
+}
 
 static enum service_result
 add_staff(struct db *db, struct decision *decision, struct service_error *error)
 {
     const struct account *account = decision->ctx;
+    const struct value   *values = account->values;
     uint64_t              now = decision->at_us;
     uint8_t               hash[PEOPLE_HASH_LEN];
     enum db_result        rc = DB_OK;
 
-    if (account->invitation != NULL) {
-        if (!hash_secret(account->invitation, hash))
-            rc = DB_DONE;
-        else
-            rc = invitation_use(db, "setup", hash, now);
-    }
-    if (rc == DB_DONE)
-        return service_refuse(error, SERVICE_FORBIDDEN, "invitation_invalid",
-                              "This set-up link was used already, or is over.");
+    if (account->invitation != NULL)
+        rc = hash_secret(account->invitation, hash) ? invitation_use(db, "setup", hash, now) : DB_DONE;
+    if (rc == DB_OK && account->invitation != NULL)
+        rc = nobody_there(db, NULL);
+    if (rc == DB_DONE || rc == DB_ABORT)
+        return refuse_invitation(error);
     if (rc == DB_OK)
-        rc = staff_insert(db, account->values[EMAIL].text, account->values[NAME].given ? account->values[NAME].text : "",
-                          account->values[ROLE].text, account->hash, now, &decision->id);
+        rc = staff_insert(db, values[EMAIL].text, values[NAME].given ? values[NAME].text : "", values[ROLE].text,
+                          account->hash, now, &decision->id);
     if (rc == DB_CONFLICT)
         return service_refuse(error, SERVICE_CONFLICT, "duplicate", "Somebody else has this e-mail address.");
     return rc == DB_OK ? SERVICE_OK : service_from_db(error, rc, "staff_insert");
@@ -190,16 +121,10 @@ create_account(const struct service *service, const struct actor *actor, const c
         .step = add_staff,
         .ctx = &account,
     };
-    const char         *complaint;
     enum service_result result = fields_read(body, fields, true, account.values, error);
 
-    if (result == SERVICE_OK) {
-        complaint = password_complaint(account.values[PASSWORD].text, account.values[EMAIL].text);
-        if (complaint != NULL)
-            result = service_invalid(error, "password", complaint);
-        else if (!password_hash(account.values[PASSWORD].text, account.hash))
-            result = service_refuse(error, SERVICE_UNAVAILABLE, "no_memory", "The server is short of memory; try again.");
-    }
+    if (result == SERVICE_OK)
+        result = password_keep(account.values[PASSWORD].text, account.values[EMAIL].text, account.hash, error);
     if (account.values[PASSWORD].text != NULL)
         sodium_memzero(account.values[PASSWORD].text, strlen(account.values[PASSWORD].text));
     if (result == SERVICE_OK)
@@ -220,13 +145,17 @@ setup_accept(const struct service *service, const char *secret, const json_t *bo
              struct service_error *error)
 {
     struct actor        actor = { "setup", "admin", NULL };
-    json_t             *admin = json_copy((json_t *) body);
+    json_t             *admin;
+    enum db_result      rc = db_read(service->pool, nobody_there, NULL);
     enum service_result result;
 
-    if (json_object_get(body, "role") != NULL) {
-        json_decref(admin);
+    if (rc == DB_ABORT)
+        return refuse_invitation(error); /* before a password is hashed for anybody who asks */
+    if (rc != DB_OK)
+        return service_from_db(error, rc, "setup_accept");
+    if (json_object_get(body, "role") != NULL)
         return service_invalid(error, "role", "is no field of this resource");
-    }
+    admin = json_copy((json_t *) body);
     json_object_set_new(admin, "role", json_string("admin"));
     result = create_account(service, &actor, secret, admin, object, error);
     json_decref(admin);
@@ -245,9 +174,9 @@ enum service_result
 affiliate_set_password(const struct service *service, const struct actor *actor, int64_t id, const char *password,
                        struct service_error *error)
 {
-    char            hash[crypto_pwhash_STRBYTES];
-    const char     *complaint = password_complaint(password, NULL);
-    struct decision decision = {
+    char                hash[PASSWORD_HASH_MAX];
+    enum service_result result = password_keep(password, NULL, hash, error);
+    struct decision     decision = {
         .service = service,
         .actor = actor,
         .spec = &affiliate_list,
@@ -258,11 +187,7 @@ affiliate_set_password(const struct service *service, const struct actor *actor,
         .ctx = hash,
     };
 
-    if (complaint != NULL)
-        return service_invalid(error, "password", complaint);
-    if (!password_hash(password, hash))
-        return service_refuse(error, SERVICE_UNAVAILABLE, "no_memory", "The server is short of memory; try again.");
-    return decide(&decision, NULL, error);
+    return result == SERVICE_OK ? decide(&decision, NULL, error) : result;
 }
 
 struct invitation {
@@ -404,36 +329,25 @@ fill_session(struct session *session, const struct staff_row *staff)
     snprintf(session->actor.role, sizeof(session->actor.role), "%s", staff->role);
 }
 
-/* A hash of nothing anybody knows: an unknown user costs what a known one does. */
-static const char *
-decoy_hash(void)
+static enum service_result
+refuse_login(struct service_error *error)
 {
-    static char            hash[crypto_pwhash_STRBYTES];
-    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-    char                   password[SECRET_MAX];
-    uint8_t                ignored[PEOPLE_HASH_LEN];
-
-    pthread_mutex_lock(&lock);
-    if (hash[0] == '\0') {
-        new_secret("", password, ignored);
-        if (!password_hash(password, hash))
-            hash[0] = '\0';
-    }
-    pthread_mutex_unlock(&lock);
-    return hash;
+    return service_refuse(error, SERVICE_FORBIDDEN, "login_failed", "E-mail address or password is wrong.");
 }
 
 enum service_result
 session_open(const struct service *service, const char *email, const char *password, const char *address,
              char *cookie, struct session *session, struct service_error *error)
 {
-    struct login   login = { .service = service };
-    char           normal[PEOPLE_TEXT_MAX];
-    uint8_t        ignored[PEOPLE_HASH_LEN];
-    enum db_result rc;
+    struct login        login = { .service = service };
+    char                normal[PEOPLE_TEXT_MAX];
+    uint8_t             ignored[PEOPLE_HASH_LEN];
+    bool                matches;
+    enum service_result result;
+    enum db_result      rc;
 
-    if (email == NULL || password == NULL || strlen(email) >= sizeof(normal) || strlen(password) > 200)
-        return service_refuse(error, SERVICE_FORBIDDEN, "login_failed", "E-mail address or password is wrong.");
+    if (email == NULL || password == NULL || strlen(email) >= sizeof(normal) || strlen(password) > PASSWORD_MAX)
+        return refuse_login(error);
     for (size_t i = 0; i <= strlen(email); i++)
         normal[i] = (char) (email[i] >= 'A' && email[i] <= 'Z' ? email[i] + 32 : email[i]);
     login.email = normal;
@@ -447,9 +361,12 @@ session_open(const struct service *service, const char *email, const char *passw
     if (login.limited)
         return service_refuse(error, SERVICE_FORBIDDEN, "too_many_attempts",
                               "Too many failed log-ins: try again in 15 minutes.");
-    if (!password_matches(login.known ? login.staff.password_hash : decoy_hash(), password) || !login.known) {
+    result = password_check(login.known ? login.staff.password_hash : NULL, password, &matches, error);
+    if (result != SERVICE_OK)
+        return result;
+    if (!matches) {
         (void) db_write(service->pool, DB_INTERACTIVE, note_failure, &login);
-        return service_refuse(error, SERVICE_FORBIDDEN, "login_failed", "E-mail address or password is wrong.");
+        return refuse_login(error);
     }
 
     new_secret("", session->csrf, ignored);

@@ -9,7 +9,9 @@
 
 #include "store/list.h"
 
-#define SECRET_MAX 64 /* bytes of any secret's text with its NUL */
+#define SECRET_MAX     64          /* bytes of any secret's text with its NUL */
+#define SESSION_LIFE_S (7 * 86400) /* however busy it is */
+#define LOGIN_WINDOW_S (15 * 60)   /* failed log-ins are counted in windows of this length */
 
 extern const struct list_spec staff_list;
 
@@ -28,12 +30,12 @@ enum service_result affiliate_set_password(const struct service *service, const 
 /* ---- the first start ---- */
 
 /*
- * When there is no member of staff yet, makes a one-time secret for the set-up page
- * (valid for a day; an older unused one stops working) and writes it to secret (SECRET_MAX bytes); *needed tells.
+ * When there is no member of staff yet, makes a one-time secret for the set-up page (valid for a day; an older
+ * unused one stops working) and writes it to secret (SECRET_MAX bytes); *needed tells.
  */
 enum service_result setup_invite(const struct service *service, bool *needed, char *secret,
                                  struct service_error *error);
-/* Makes the first admin with that secret; body {"email","password"}. Works once. */
+/* Makes the first admin with that secret; body {"email","name"?,"password"}. Works once, and only while nobody is there. */
 enum service_result setup_accept(const struct service *service, const char *secret, const json_t *body,
                                  json_t **object, struct service_error *error);
 
@@ -45,7 +47,10 @@ struct session {
     char         csrf[SECRET_MAX];
 };
 
-/* address: of the client, for the limits.  cookie: SECRET_MAX bytes.  SERVICE_FORBIDDEN "login_failed" or "too_many_attempts". */
+/*
+ * address: of the client, for the limits.  cookie: SECRET_MAX bytes.
+ * SERVICE_FORBIDDEN "login_failed" or "too_many_attempts"; SERVICE_UNAVAILABLE "busy" while many log in at once.
+ */
 enum service_result session_open(const struct service *service, const char *email, const char *password,
                                  const char *address, char *cookie, struct session *session,
                                  struct service_error *error);

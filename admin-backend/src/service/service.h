@@ -29,7 +29,7 @@ struct service {
 /* A request that must have one effect however often it is sent (the Idempotency-Key header). */
 struct once {
     const char *key;      /* 1 to 200 printable bytes, the client's */
-    uint8_t     hash[32]; /* BLAKE2b-256 of method, path and body: another request under one key is refused */
+    uint8_t     hash[32]; /* of method, path and body: another request under one key is refused */
     bool        replayed; /* out: the effect was there already, the object is the first answer's */
 };
 

@@ -13,9 +13,15 @@
 #define VALUES_MAX 32
 #define SET_MAX    16
 #define SEARCH_MAX 200
+#define COUNT_MAX  100000 /* rows looked at for a total: a few milliseconds */
 
 /* One query as it grows: literals of the spec in `sql`, the request's values in `values`. */
 struct plan {
+    const struct list_spec *spec;
+    const struct list_sort *sort;
+    bool                    descending;
+    int                     page_size;
+
     char     sql[SQL_MAX];
     size_t   len;
     bool     overflow;
@@ -30,15 +36,11 @@ struct plan {
     bool   has_where;
 };
 
-static const struct list_sort *find_sort(const struct list_spec *spec, const char *name, bool *descending);
-static bool add_filters(struct plan *plan, const struct list_spec *spec, const struct list_query *query,
-                        struct service_error *error);
-static bool add_cursor(struct plan *plan, const struct list_spec *spec, const struct list_sort *sort, bool descending,
-                       const char *cursor, struct service_error *error);
-static enum db_result fetch(struct db *db, const struct plan *plan, const struct list_spec *spec,
-                            const struct list_sort *sort, int page_size, json_t **data, json_t **cursor);
+static bool find_sort(struct plan *plan, const char *name, struct service_error *error);
+static bool add_filters(struct plan *plan, const struct list_query *query, struct service_error *error);
+static bool add_cursor(struct plan *plan, const char *cursor, struct service_error *error);
+static enum db_result fetch(struct db *db, const struct plan *plan, json_t **data, json_t **cursor);
 static enum db_result count_all(struct db *db, const struct plan *plan, int64_t *total);
-static void           plan_free(struct plan *plan);
 
 static void
 put(struct plan *plan, const char *text)
@@ -110,67 +112,14 @@ own(struct plan *plan, char *text)
     return plan->owned[plan->owned_count++] = text;
 }
 
-enum service_result
-list_run(struct db *db, const struct list_spec *spec, const struct list_query *query, json_t **page,
-         struct service_error *error)
+static struct plan *
+plan_new(const struct list_spec *spec)
 {
-    struct plan             *plan = calloc(1, sizeof(*plan)), *total_plan = calloc(1, sizeof(*total_plan));
-    const struct list_sort  *sort;
-    bool                     descending = true;
-    int                      page_size = query->page_size == 0 ? LIST_PAGE_DEFAULT : query->page_size;
-    json_t                  *data = NULL, *cursor = NULL;
-    int64_t                  total = 0;
-    enum service_result      result = SERVICE_INVALID;
-    enum db_result           rc;
+    struct plan *plan = calloc(1, sizeof(*plan));
 
-    if (plan == NULL || total_plan == NULL) {
-        result = service_refuse(error, SERVICE_UNAVAILABLE, "no_memory", "The server is out of memory.");
-        goto done;
-    }
-    if (page_size < 1 || page_size > LIST_PAGE_MAX) {
-        service_invalid(error, "page_size", "is none of 1 to 500");
-        goto done;
-    }
-    sort = find_sort(spec, query->sort, &descending);
-    if (sort == NULL) {
-        service_invalid(error, "sort", "is no sort of this list");
-        goto done;
-    }
-
-    put(total_plan, "SELECT COUNT(*) AS n");
-    put(total_plan, spec->from);
-    put(plan, spec->select);
-    if (!add_filters(total_plan, spec, query, error) || !add_filters(plan, spec, query, error)
-        || !add_cursor(plan, spec, sort, descending, query->cursor, error))
-        goto done;
-    put(plan, " ORDER BY ");
-    put(plan, sort->sql);
-    put(plan, descending ? " DESC, " : ", ");
-    put(plan, spec->id);
-    put(plan, descending ? " DESC LIMIT " : " LIMIT ");
-    put_condition(plan, "?", bind_number(plan, page_size + 1));
-    if (plan->overflow || total_plan->overflow) {
-        result = service_invalid(error, "filters", "are too many at once");
-        goto done;
-    }
-
-    rc = fetch(db, plan, spec, sort, page_size, &data, &cursor);
-    if (rc == DB_OK)
-        rc = count_all(db, total_plan, &total);
-    if (rc != DB_OK) {
-        result = service_from_db(error, rc, "list_run");
-        goto done;
-    }
-    *page = json_pack("{s:O, s:O, s:I, s:b}", "data", data, "next_cursor", cursor, "total", (json_int_t) total,
-                      "total_exact", 1);
-    result = SERVICE_OK;
-
-done:
-    json_decref(data);
-    json_decref(cursor);
-    plan_free(plan);
-    plan_free(total_plan);
-    return result;
+    if (plan != NULL)
+        plan->spec = spec;
+    return plan;
 }
 
 static void
@@ -183,18 +132,94 @@ plan_free(struct plan *plan)
     free(plan);
 }
 
-static const struct list_sort *
-find_sort(const struct list_spec *spec, const char *name, bool *descending)
+static bool
+plan_page(struct plan *plan, const struct list_query *query, struct service_error *error)
 {
-    if (name == NULL)
-        return &spec->sorts[0];
-    *descending = *name == '-';
-    name += *descending;
-    for (const struct list_sort *sort = spec->sorts; sort->name != NULL; sort++) {
-        if (strcmp(sort->name, name) == 0)
-            return sort;
+    plan->page_size = query->page_size == 0 ? LIST_PAGE_DEFAULT : query->page_size;
+    if (plan->page_size < 1 || plan->page_size > LIST_PAGE_MAX) {
+        service_invalid(error, "page_size", "is none of 1 to 500");
+        return false;
     }
-    return NULL;
+    put(plan, plan->spec->select);
+    if (!find_sort(plan, query->sort, error) || !add_filters(plan, query, error)
+        || !add_cursor(plan, query->cursor, error))
+        return false;
+    put(plan, " ORDER BY ");
+    put(plan, plan->sort->sql);
+    put(plan, plan->descending ? " DESC, " : ", ");
+    put(plan, plan->spec->id);
+    put(plan, plan->descending ? " DESC LIMIT " : " LIMIT ");
+    put_condition(plan, "?", bind_number(plan, plan->page_size + 1));
+    return true;
+}
+
+/* A total is exact while that is cheap; beyond COUNT_MAX it says "at least". */
+static bool
+plan_total(struct plan *plan, const struct list_query *query, struct service_error *error)
+{
+    put(plan, "SELECT COUNT(*) AS n FROM (SELECT 1 AS one");
+    put(plan, plan->spec->from);
+    if (!add_filters(plan, query, error))
+        return false;
+    put(plan, " LIMIT ");
+    put_condition(plan, "?", bind_number(plan, COUNT_MAX + 1));
+    put(plan, ") counted");
+    return true;
+}
+
+static enum service_result
+run(struct db *db, const struct plan *plan, const struct plan *total_plan, json_t **page, struct service_error *error)
+{
+    json_t        *data = NULL, *cursor = NULL;
+    int64_t        total = 0;
+    enum db_result rc = fetch(db, plan, &data, &cursor);
+
+    if (rc == DB_OK)
+        rc = count_all(db, total_plan, &total);
+    if (rc != DB_OK) {
+        json_decref(data);
+        json_decref(cursor);
+        return service_from_db(error, rc, "list_run");
+    }
+    *page = json_pack("{s:o, s:o, s:I, s:b}", "data", data, "next_cursor", cursor, "total",
+                      (json_int_t) (total > COUNT_MAX ? COUNT_MAX : total), "total_exact", total <= COUNT_MAX);
+    return SERVICE_OK;
+}
+
+enum service_result
+list_run(struct db *db, const struct list_spec *spec, const struct list_query *query, json_t **page,
+         struct service_error *error)
+{
+    struct plan        *plan = plan_new(spec), *total_plan = plan_new(spec);
+    enum service_result result;
+
+    if (plan == NULL || total_plan == NULL)
+        result = service_refuse(error, SERVICE_UNAVAILABLE, "no_memory", "The server is short of memory; try again.");
+    else if (!plan_page(plan, query, error) || !plan_total(total_plan, query, error))
+        result = SERVICE_INVALID;
+    else if (plan->overflow || total_plan->overflow)
+        result = service_invalid(error, "filters", "are too many at once");
+    else
+        result = run(db, plan, total_plan, page, error);
+    plan_free(plan);
+    plan_free(total_plan);
+    return result;
+}
+
+static bool
+find_sort(struct plan *plan, const char *name, struct service_error *error)
+{
+    plan->sort = plan->spec->sorts;
+    plan->descending = name == NULL || *name == '-';
+    if (name == NULL)
+        return true;
+    name += plan->descending;
+    for (; plan->sort->name != NULL; plan->sort++) {
+        if (strcmp(plan->sort->name, name) == 0)
+            return true;
+    }
+    service_invalid(error, "sort", "is no sort of this list");
+    return false;
 }
 
 /* ---- filters ---- */
@@ -271,11 +296,10 @@ add_filter(struct plan *plan, const struct list_filter *filter, const char *valu
 }
 
 static bool
-add_filters(struct plan *plan, const struct list_spec *spec, const struct list_query *query,
-            struct service_error *error)
+add_filters(struct plan *plan, const struct list_query *query, struct service_error *error)
 {
     for (int i = 0; i < query->count; i++) {
-        const struct list_filter *filter = spec->filters;
+        const struct list_filter *filter = plan->spec->filters;
 
         while (filter->name != NULL && strcmp(filter->name, query->filters[i].name) != 0)
             filter++;
@@ -310,30 +334,30 @@ cursor_read(const char *cursor)
 }
 
 static bool
-add_cursor(struct plan *plan, const struct list_spec *spec, const struct list_sort *sort, bool descending,
-           const char *cursor, struct service_error *error)
+add_cursor(struct plan *plan, const char *cursor, struct service_error *error)
 {
+    const struct list_sort *sort = plan->sort;
     json_t     *parsed = cursor == NULL ? NULL : cursor_read(cursor), *value = NULL;
     const char *name = NULL;
     json_int_t  id = 0;
-    int         down = 0, first;
+    int         down = 0;
     bool        sound;
 
     if (cursor == NULL)
         return true;
     sound = parsed != NULL && json_unpack(parsed, "[s, b, o, I]", &name, &down, &value, &id) == 0
-            && strcmp(name, sort->name) == 0 && (down != 0) == descending
+            && strcmp(name, sort->name) == 0 && (down != 0) == plan->descending
             && (sort->type == LIST_INT ? json_is_integer(value) : json_is_string(value));
     if (sound) {
         put_where(plan);
         put(plan, "(");
         put(plan, sort->sql);
         put(plan, ", ");
-        put(plan, spec->id);
-        put(plan, descending ? ") < (" : ") > (");
-        first = sort->type == LIST_INT ? bind_number(plan, json_integer_value(value))
-                                       : bind_text(plan, own(plan, strdup(json_string_value(value))));
-        put_condition(plan, "?", first);
+        put(plan, plan->spec->id);
+        put(plan, plan->descending ? ") < (" : ") > (");
+        put_condition(plan, "?", sort->type == LIST_INT
+                                     ? bind_number(plan, json_integer_value(value))
+                                     : bind_text(plan, own(plan, strdup(json_string_value(value)))));
         put(plan, ", ");
         put_condition(plan, "?", bind_number(plan, id));
         put(plan, ")");
@@ -344,11 +368,12 @@ add_cursor(struct plan *plan, const struct list_spec *spec, const struct list_so
     return sound;
 }
 
+/* NULL: it cannot be made. Sort values are names and numbers: they fit. */
 static json_t *
-cursor_write(const struct list_sort *sort, bool descending, json_t *value, int64_t id)
+cursor_write(const struct plan *plan, json_t *value, int64_t id)
 {
-    char    encoded[CURSOR_MAX * 2];
-    json_t *cursor = json_pack("[s, b, O, I]", sort->name, descending, value, (json_int_t) id), *out = NULL;
+    char    encoded[CURSOR_MAX + 1];
+    json_t *cursor = json_pack("[s, b, O, I]", plan->sort->name, plan->descending, value, (json_int_t) id), *out = NULL;
     char   *text = cursor == NULL ? NULL : json_dumps(cursor, JSON_COMPACT);
 
     if (text != NULL && strlen(text) <= CURSOR_MAX * 3 / 4) {
@@ -358,7 +383,7 @@ cursor_write(const struct list_sort *sort, bool descending, json_t *value, int64
     }
     free(text);
     json_decref(cursor);
-    return out == NULL ? json_null() : out;
+    return out;
 }
 
 /* ---- running ---- */
@@ -386,34 +411,40 @@ column_of(const char *sql)
     return dot == NULL ? sql : dot + 1;
 }
 
+static json_t *
+sort_value(const struct plan *plan, struct db_stmt *row)
+{
+    const char *column = column_of(plan->sort->sql);
+
+    return plan->sort->type == LIST_INT ? json_integer(db_int(row, column)) : json_string(db_text(row, column));
+}
+
+/* A row more than the page was asked for: when it comes, there is a next page, which begins after the last one shown. */
 static enum db_result
-fetch(struct db *db, const struct plan *plan, const struct list_spec *spec, const struct list_sort *sort, int page_size,
-      json_t **data, json_t **cursor)
+fetch(struct db *db, const struct plan *plan, json_t **data, json_t **cursor)
 {
     struct db_stmt *row = prepare(db, plan);
-    const char     *column = column_of(sort->sql);
-    bool            descending = strstr(plan->sql, " DESC LIMIT ") != NULL;
     json_t         *last = NULL;
     int64_t         last_id = 0;
-    enum db_result  rc;
+    enum db_result  rc = row == NULL ? DB_FAILED : DB_ROW;
 
-    if (row == NULL)
-        return DB_FAILED;
     *data = json_array();
-    *cursor = json_null();
-    while ((rc = db_step(row)) == DB_ROW) {
-        if ((int) json_array_size(*data) == page_size) { /* one more than the page: there is a next one */
-            *cursor = cursor_write(sort, descending, last, last_id);
-            rc = DB_DONE;
-            break;
+    *cursor = NULL;
+    while (rc == DB_ROW && (rc = db_step(row)) == DB_ROW) {
+        if ((int) json_array_size(*data) == plan->page_size) {
+            *cursor = cursor_write(plan, last, last_id);
+            rc = *cursor == NULL ? DB_FAILED : DB_DONE;
+        } else {
+            json_decref(last);
+            last = sort_value(plan, row);
+            last_id = db_int(row, "id");
+            rc = json_array_append_new(*data, plan->spec->view(row)) == 0 ? DB_ROW : DB_FAILED;
         }
-        json_array_append_new(*data, spec->view(row));
-        json_decref(last);
-        last = sort->type == LIST_INT ? json_integer(db_int(row, column)) : json_string(db_text(row, column));
-        last_id = db_int(row, "id");
     }
     json_decref(last);
     db_end(row);
+    if (*cursor == NULL)
+        *cursor = json_null();
     return rc == DB_DONE ? DB_OK : rc;
 }
 
@@ -435,7 +466,7 @@ count_all(struct db *db, const struct plan *plan, int64_t *total)
 enum db_result
 list_one(struct db *db, const struct list_spec *spec, int64_t id, json_t **object)
 {
-    struct plan    *plan = calloc(1, sizeof(*plan));
+    struct plan    *plan = plan_new(spec);
     struct db_stmt *row;
     enum db_result  rc = DB_FAILED;
 

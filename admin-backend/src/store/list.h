@@ -49,7 +49,10 @@ struct list_query {
 /* One object by id through the same select and view. DB_ROW with *object a new reference, DB_DONE, or an error. */
 enum db_result list_one(struct db *db, const struct list_spec *spec, int64_t id, json_t **object);
 
-/* *page: {"data":[...],"next_cursor":string|null,"total":n,"total_exact":bool}. An unknown name or bad value is SERVICE_INVALID with its field. */
+/*
+ * *page: {"data":[...],"next_cursor":string|null,"total":n,"total_exact":bool}; beyond 100,000 the total says "at least".
+ * An unknown name or bad value is SERVICE_INVALID with its field.
+ */
 enum service_result list_run(struct db *db, const struct list_spec *spec, const struct list_query *query,
                              json_t **page, struct service_error *error);
 
