@@ -20,7 +20,7 @@ const struct command commands[] = {
     { "migrate", "", "bring the database to this program's schema", COMMAND_WRITES, NEEDS_SERVICE,
       command_migrate },
     { "verify", "[--json]", "check every invariant of the books; exit code 1 when one does not hold",
-      COMMAND_READS, CONFIG_NEEDS_DATABASE, command_verify },
+      COMMAND_READS, CONFIG_NEEDS_DATABASE | CONFIG_NEEDS_KEYS, command_verify },
     { "stats", "[--json]", "what each edge journal has offered and what became of it", COMMAND_READS,
       CONFIG_NEEDS_DATABASE, command_stats },
     { "export", "clicks [--format csv] [--from TIME] [--to TIME]", "rows to standard output", COMMAND_READS,

@@ -62,7 +62,8 @@ main(int argc, char **argv)
         return command_failed(&io, "configuration", "%s%s", error,
                               app.config_path == NULL ? " (no -c FILE)" : "");
 
-    signal(SIGPIPE, SIG_IGN);
+    /* What only prints ends quietly when its reader has seen enough. */
+    signal(SIGPIPE, command->kind == COMMAND_READS ? SIG_DFL : SIG_IGN);
     umask(077);
     log_set_level(command->kind == COMMAND_DAEMON ? app.config.log_level : LOG_LEVEL_WARN);
     if (tracker_init() != 0)
