@@ -2,7 +2,7 @@
  * clickload - asks for clicks and writes down what was answered.
  *
  *   clickload --port N --path /c/CODE [--path ...] --count N [--connections N] [--out FILE] [--user-agents FILE]
- *             [--header "Name: value" ...]
+ *             [--header "Name: value" ...] [--rate N]
  *
  * The independent witness of the fault tests: it shares no code with the
  * product.  A click counts as answered when its whole response has arrived with
@@ -13,7 +13,8 @@
  *
  * One request at a time on each keep-alive connection; broken connections are
  * opened again, --count answers are waited for.  With --user-agents each line
- * of FILE is sent once (count = its lines).  Prints one JSON object.
+ * of FILE is sent once (count = its lines).  --rate bounds
+ * the requests a second.  Prints one JSON object.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -38,7 +39,7 @@
 #define CONNECTIONS_MAX 4096
 #define PATHS_MAX       64
 
-enum phase { CLOSED, CONNECTING, WAITING };
+enum phase { CLOSED, CONNECTING, IDLE, WAITING };
 
 struct connection {
     int        fd;
@@ -53,7 +54,7 @@ static struct {
     struct sockaddr_in address;
     const char        *paths[PATHS_MAX];
     size_t             path_count, connection_count;
-    uint64_t           count;
+    uint64_t           count, rate; /* rate 0: no bound */
     FILE              *out;
     char               headers[4096]; /* further ones, each with its line end */
     char             **agents; /* NULL: one fixed user agent */
@@ -67,13 +68,14 @@ static struct {
 static struct connection *connections;
 static int                epoll_fd;
 static size_t            *agents_again, agents_again_count, agents_next;
-static uint64_t           last_answer_ms;
+static uint64_t           started_ms, last_answer_ms;
 
 static void     parse_options(int argc, char **argv);
 static void     read_agents(const char *path);
 static void     run(void);
 static void     open_connection(struct connection *c);
 static void     on_writable(struct connection *c);
+static bool     may_send(uint64_t now);
 static void     send_request(struct connection *c);
 static void     on_readable(struct connection *c);
 static void     on_response(struct connection *c, size_t len);
@@ -87,8 +89,6 @@ static void     die(const char *what) __attribute__((noreturn));
 int
 main(int argc, char **argv)
 {
-    uint64_t started_ms;
-
     signal(SIGPIPE, SIG_IGN);
     parse_options(argc, argv);
     started_ms = now_ms();
@@ -107,7 +107,7 @@ parse_options(int argc, char **argv)
         { "port", required_argument, NULL, 'p' },        { "path", required_argument, NULL, 'u' },
         { "count", required_argument, NULL, 'n' },       { "connections", required_argument, NULL, 'c' },
         { "out", required_argument, NULL, 'o' },         { "user-agents", required_argument, NULL, 'a' },
-        { "header", required_argument, NULL, 'h' },
+        { "header", required_argument, NULL, 'h' },      { "rate", required_argument, NULL, 'r' },
         { NULL, 0, NULL, 0 },
     };
     int    option;
@@ -126,6 +126,7 @@ parse_options(int argc, char **argv)
             config.paths[config.path_count++] = optarg;
             break;
         case 'n': config.count = strtoull(optarg, NULL, 10); break;
+        case 'r': config.rate = strtoull(optarg, NULL, 10); break;
         case 'c': config.connection_count = strtoul(optarg, NULL, 10); break;
         case 'o':
             config.out = fopen(optarg, "we");
@@ -199,9 +200,11 @@ run(void)
         for (size_t i = 0; i < config.connection_count; i++) {
             if (connections[i].phase == CLOSED && connections[i].retry_ms <= now) {
                 open_connection(&connections[i]);
+            } else if (connections[i].phase == IDLE && may_send(now)) {
+                send_request(&connections[i]);
             }
         }
-        ready = epoll_wait(epoll_fd, events, 256, RETRY_MS);
+        ready = epoll_wait(epoll_fd, events, 256, config.rate != 0 ? 1 : RETRY_MS);
         for (int i = 0; i < ready; i++) {
             struct connection *c = events[i].data.ptr;
 
@@ -209,6 +212,10 @@ run(void)
                 on_writable(c);
             } else if (c->phase == WAITING) {
                 on_readable(c);
+            } else if (c->phase == IDLE) { /* the server closed it: nothing was asked, nothing is lost */
+                close(c->fd);
+                c->phase = CLOSED;
+                c->retry_ms = 0;
             }
         }
     }
@@ -246,7 +253,20 @@ on_writable(struct connection *c)
         return;
     }
     epoll_ctl(epoll_fd, EPOLL_CTL_MOD, c->fd, &event);
-    send_request(c);
+    c->phase = IDLE;
+    if (may_send(now_ms())) {
+        send_request(c);
+    }
+}
+
+/* Neither above the rate nor more than is wanted; those under way count as answered until they break. */
+static bool
+may_send(uint64_t now)
+{
+    if (config.rate != 0 && tally.sent >= (now - started_ms) * config.rate / 1000) {
+        return false;
+    }
+    return config.agents != NULL || tally.sent - tally.unanswered < config.count;
 }
 
 /* A small request always fits the socket's empty buffer; if it ever does not, the connection counts as broken. */
@@ -264,10 +284,7 @@ send_request(struct connection *c)
         } else if (agents_next < config.count) {
             c->agent = agents_next++;
         } else {
-            c->phase = CLOSED; /* the rest is under way on other connections */
-            c->retry_ms = UINT64_MAX;
-            close(c->fd);
-            return;
+            return; /* the rest is under way on other connections */
         }
         agent = config.agents[c->agent];
     }
@@ -326,12 +343,11 @@ on_response(struct connection *c, size_t len)
     if (strcasestr(c->response, "\r\nConnection: close") != NULL) {
         c->phase = CLOSED;
         close(c->fd);
-    } else if (tally.sent - tally.unanswered < config.count || config.agents != NULL) {
+        return;
+    }
+    c->phase = IDLE;
+    if (may_send(last_answer_ms)) {
         send_request(c);
-    } else {
-        c->phase = CLOSED;
-        c->retry_ms = UINT64_MAX;
-        close(c->fd);
     }
 }
 
