@@ -8,6 +8,7 @@
 #include "app/command.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -31,6 +32,8 @@ enum { PART_SERVE = 1, PART_INGEST = 2, PART_WORK = 4 };
 #define WORK_PAUSE_MS   1000 /* after a database failure */
 #define ROLLUP_EVERY_S  2
 #define FORGET_EVERY_S  600
+#define LOCK_TRIES      50
+#define LOCK_PAUSE_MS   100
 
 struct daemon {
     struct app         *app;
@@ -125,6 +128,18 @@ daemon_ready(void *ctx)
 
 /* ---- life ---- */
 
+/* A predecessor that was told to end, or a command, may hold the lock for a moment yet. */
+static enum app_lock
+daemon_lock(struct app *app, char *error)
+{
+    for (int tries = 0;; tries++) {
+        enum app_lock result = app_lock(app, error);
+        if (result != APP_LOCK_HELD || tries == LOCK_TRIES)
+            return result;
+        poll(NULL, 0, LOCK_PAUSE_MS);
+    }
+}
+
 static int
 daemon_run(struct app *app, struct command_io *io, unsigned parts)
 {
@@ -144,7 +159,7 @@ daemon_run(struct app *app, struct command_io *io, unsigned parts)
     sigaddset(&ends, SIGINT);
     pthread_sigmask(SIG_BLOCK, &ends, NULL); /* every thread inherits it */
 
-    switch (app_lock(app, error)) {
+    switch (daemon_lock(app, error)) {
     case APP_LOCKED:
         break;
     case APP_LOCK_HELD:
