@@ -29,6 +29,17 @@ ingest_thread(void *arg)
     return NULL;
 }
 
+static void
+start_ingest(struct world *w)
+{
+    struct ingest_options options = {
+        .pool = w->db.pool, .keys = &w->db.keys, .redis = { .path = w->redis.socket },
+        .first = 0, .count = 8, .now_us = test_now_us,
+    };
+    w->ingest = ingest_new(&options);
+    assert_int_equal(pthread_create(&w->thread, NULL, ingest_thread, w->ingest), 0);
+}
+
 static int
 setup(void **state)
 {
@@ -43,12 +54,7 @@ setup(void **state)
     assert_int_equal(mkdir(journal, 0700), 0);
     w->dir = open(journal, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    struct ingest_options options = {
-        .pool = w->db.pool, .keys = &w->db.keys, .redis = { .path = w->redis.socket },
-        .first = 0, .count = 8, .now_us = test_now_us,
-    };
-    w->ingest = ingest_new(&options);
-    assert_int_equal(pthread_create(&w->thread, NULL, ingest_thread, w->ingest), 0);
+    start_ingest(w);
     *state = w;
     return 0;
 }
@@ -192,6 +198,38 @@ without_a_backend_it_does_not_claim_success(void **state)
     assert_int_equal(report.journals, 0);
 }
 
+static enum db_result
+forget_everything(struct db *db, void *ctx)
+{
+    (void) ctx;
+    enum db_result result = db_exec(db, "DELETE FROM clicks", "");
+    return result == DB_OK ? db_exec(db, "DELETE FROM journals", "") : result;
+}
+
+/* Redis still holds the ack of the database's earlier life, and nobody rewrites it: the restored one has never
+ * heard of the journal. Who believes it removes a folder that nobody has. */
+static void
+a_restored_database_gets_it_all_again(void **state)
+{
+    struct world       *w = *state;
+    struct drain_report report;
+    char                error[512] = "";
+
+    tracker_journal_close(worker(w, 1, 500));
+    for (int life = 0; life < 2; life++) {
+        if (!drain_folder(w->state, &w->db.keys, (struct wire_address){ .path = w->redis.socket }, 20000, &report,
+                          error, sizeof(error)))
+            fail_msg("%s", error);
+        assert_int_equal(report.records, 500);
+        assert_int_equal(test_int(w->db.pool, "SELECT count(*) AS n FROM clicks"), 500);
+        if (life == 0) {
+            stop_ingest(w);
+            assert_int_equal(db_write(w->db.pool, DB_BATCH, forget_everything, NULL), DB_OK);
+            start_ingest(w);
+        }
+    }
+}
+
 int
 main(void)
 {
@@ -200,6 +238,7 @@ main(void)
         cmocka_unit_test_setup_teardown(a_living_owner_is_left_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(a_hole_is_said_and_passed, setup, teardown),
         cmocka_unit_test_setup_teardown(without_a_backend_it_does_not_claim_success, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_restored_database_gets_it_all_again, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

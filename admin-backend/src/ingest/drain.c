@@ -15,8 +15,9 @@
 #include "tracker_journal.h"
 #include "tracker_sender.h"
 
-#define RUN_BYTES ((size_t) 256 << 10) /* of records in one pack */
-#define TICK_MS   20u
+#define RUN_BYTES  ((size_t) 256 << 10) /* of records in one pack */
+#define TICK_MS    20u
+#define PARTITIONS 64u /* as many as a configuration may have */
 
 struct draining {
     struct tracker_journal       *journal;
@@ -27,6 +28,12 @@ struct draining {
     uint64_t                      hash, hash_at; /* running hash before hash_at, when known */
 };
 
+/* A partition's heartbeat. Its key outlives its consumer: only one that moves comes from a living one. */
+struct drain_consumer {
+    uint64_t beat, incarnation; /* 0: none heard */
+    bool     alive;
+};
+
 struct drain {
     const struct tracker_keys *keys;
     struct wire                wire;
@@ -35,6 +42,7 @@ struct drain {
     struct tracker_journal_id *ids;
     struct draining           *held;
     size_t                     count, cap;
+    struct drain_consumer      consumers[PARTITIONS];
     struct drain_report       *report;
     char                      *error;
     size_t                     error_cap;
@@ -173,6 +181,34 @@ drain_adopt_all(struct drain *drain)
 
 /* ---- one journal ---- */
 
+/*
+ * Acked, and by the database's present life: a restored one may lack what the ack in Redis still says, and has
+ * never heard of a journal that is younger than its backup.
+ */
+static bool
+drain_delivered(const struct drain *drain, const struct draining *held)
+{
+    unsigned partition = tracker_journal_identity(held->journal)->partition;
+
+    return tracker_sender_idle(&held->sender) && held->sender.incarnation != 0
+           && held->sender.incarnation == held->sender.life && partition < PARTITIONS
+           && drain->consumers[partition].alive;
+}
+
+static void
+drain_heard(struct drain *drain, unsigned partition, const struct tracker_heartbeat *beat)
+{
+    if (partition >= PARTITIONS)
+        return;
+
+    struct drain_consumer *consumer = &drain->consumers[partition];
+    if (consumer->incarnation != 0
+        && (consumer->beat != beat->beat || consumer->incarnation != beat->incarnation))
+        consumer->alive = true;
+    consumer->beat = beat->beat;
+    consumer->incarnation = beat->incarnation;
+}
+
 static bool
 drain_done(struct drain *drain, struct draining *held)
 {
@@ -218,7 +254,7 @@ drain_journal(struct drain *drain, struct draining *held)
             drain->report->skipped++;
             return true;
         }
-        if (connected && tracker_sender_idle(&held->sender) && held->sender.incarnation != 0)
+        if (connected && drain_delivered(drain, held))
             return drain_done(drain, held);
         if (moved || held->sender.acked != acked)
             moved_ms = wire_now_ms();
@@ -345,8 +381,10 @@ drain_listen(struct drain *drain, struct draining *held, bool *forked)
         return false;
     if (reply->type == REDIS_REPLY_STRING
         && tracker_heartbeat_decode(drain->keys, identity->partition,
-                                    (struct tracker_str){ reply->str, (size_t) reply->len }, &beat))
+                                    (struct tracker_str){ reply->str, (size_t) reply->len }, &beat)) {
+        drain_heard(drain, identity->partition, &beat);
         tracker_sender_beat(&held->sender, &beat);
+    }
     freeReplyObject(reply);
     return true;
 }
