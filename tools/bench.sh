@@ -12,12 +12,19 @@ bench() {
 BENCH_ROUNDS=${BENCH_ROUNDS:-5}
 BENCH_ROUND_S=${BENCH_ROUND_S:-3}
 BENCH_CONNECTIONS=16
-BENCH_VARIANTS="return again log click"
+BENCH_VARIANTS="return again combined log click"
+# What a browser sends that follows a link to another site.
+BENCH_AGENT='Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0'
+BENCH_HEADERS=('Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8'
+    'Accept-Language: de,en-US;q=0.7,en;q=0.3' 'Accept-Encoding: gzip, deflate, br' 'Connection: keep-alive'
+    'Referer: https://www.example.org/articles/2024/a-page' 'Upgrade-Insecure-Requests: 1'
+    'Sec-Fetch-Dest: document' 'Sec-Fetch-Mode: navigate' 'Sec-Fetch-Site: cross-site' 'Sec-Fetch-User: ?1')
 BENCH_FEW=2000 BENCH_MANY=12000 # requests under callgrind; the difference is what a request costs
 
-# CPU and instructions of one request answered four ways by one nginx: `return 302` (and the same again, for the
-# noise), 302 with a buffered access log, and the full click of a returning visitor, shipped to a real Redis and
-# a real affiliated.  Core 0 has nginx, core 1 the rest.
+# CPU and instructions of one request answered five ways by one nginx: `return 302` (and the same again, for the
+# noise), 302 with a buffered access log (nginx's combined line; a line with what a click's event says), and the
+# full click of a returning visitor, shipped to a real Redis and a real affiliated.  Core 0 has nginx, core 1 the
+# rest.
 bench_click() {
     [ "$(nproc)" -ge 2 ] || die "bench click needs two processors"
     deps_ensure run test
@@ -32,6 +39,23 @@ bench_click() {
     bench_landed
     bench_report
 }
+
+# What Chrome sends when somebody follows a link on another site; the same for every variant.
+BENCH_HEADERS=(
+    'sec-ch-ua: "Chromium";v="124", "Google Chrome";v="124", "Not-A.Brand";v="99"'
+    'sec-ch-ua-mobile: ?0'
+    'sec-ch-ua-platform: "Windows"'
+    'Upgrade-Insecure-Requests: 1'
+    'User-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/124.0.0.0 Safari/537.36'
+    'Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,image/apng,*/*;q=0.8,application/signed-exchange;v=b3;q=0.7'
+    'Sec-Fetch-Site: cross-site'
+    'Sec-Fetch-Mode: navigate'
+    'Sec-Fetch-User: ?1'
+    'Sec-Fetch-Dest: document'
+    'Referer: https://www.example.org/'
+    'Accept-Encoding: gzip, deflate, br, zstd'
+    'Accept-Language: en-US,en;q=0.9'
+)
 
 # A backend of our own, and a cookie and destination to send with every request.
 bench_start() {
@@ -59,7 +83,7 @@ bench_end() {
         [ ! -f "$file" ] || kill -TERM "$(cat "$file")" 2>/dev/null || true
     done
     ./build.sh stop --state "$BENCH/state" >/dev/null 2>&1 || true
-    rm -rf "$BENCH"
+    [ -n "${BENCH_KEEP:-}" ] && say "kept: $BENCH" || rm -rf "$BENCH"
 }
 
 bench_path() {
@@ -125,9 +149,9 @@ bench_measure() {
 
 # bench_load PORT VARIANT SECONDS: prints how many requests were answered.
 bench_load() {
-    taskset -c 1 wrk -t1 -c$BENCH_CONNECTIONS -d"$3s" -H "Cookie: $BENCH_COOKIE" \
-        -H 'User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:115.0) Gecko/20100101 Firefox/115.0' \
-        -H 'Referer: https://www.example.org/articles/2024/a-page' -H 'Accept-Language: de,en;q=0.5' \
+    local header headers=()
+    for header in "${BENCH_HEADERS[@]}" "Cookie: $BENCH_COOKIE"; do headers+=(-H "$header"); done
+    taskset -c 1 wrk -t1 -c$BENCH_CONNECTIONS -d"$3s" "${headers[@]}" \
         "http://127.0.0.1:$1$(bench_path "$2")" >"$BENCH/wrk.log"
     grep -q 'Socket errors' "$BENCH/wrk.log" && { cat "$BENCH/wrk.log" >&2; die "wrk had errors"; }
     sed -n 's/^ *\([0-9]*\) requests in.*/\1/p' "$BENCH/wrk.log"
@@ -143,7 +167,7 @@ bench_ticks() {
 # Lines "variant instructions_per_request".
 bench_instructions() {
     local variant few many
-    for variant in return log click; do
+    for variant in return combined log click; do
         few=$(bench_callgrind "$variant" $BENCH_FEW)
         many=$(bench_callgrind "$variant" $BENCH_MANY)
         echo "$variant $(((many - few) / (BENCH_MANY - BENCH_FEW)))"
@@ -152,16 +176,19 @@ bench_instructions() {
 
 # bench_callgrind VARIANT REQUESTS: instructions of a whole life of nginx that answers so many.
 bench_callgrind() {
-    local folder=$BENCH/callgrind-$1-$2 port
+    local folder=$BENCH/callgrind-$1-$2 port header headers=()
+    for header in "${BENCH_HEADERS[@]}" "Cookie: $BENCH_COOKIE"; do headers+=(--header "$header"); done
     port=$(bench_free_port)
     bench_nginx_conf "$folder" "$port" "master_process off; daemon off;"
     sed -i '/^worker_cpu_affinity/d' "$folder/nginx.conf"
+    # A processor copies a block by one `rep movsb`, valgrind counts one instruction a byte: glibc is told to
+    # copy by vectors instead, for every variant.
+    GLIBC_TUNABLES=glibc.cpu.x86_rep_movsb_threshold=0x40000000 \
     valgrind --tool=callgrind --callgrind-out-file="$folder/out" -q \
         nginx -p "$folder" -c "$folder/nginx.conf" -e "$folder/error.log" >"$folder/valgrind.log" 2>&1 &
     bench_await "$port"
     "$BUILD/clickload" --port "$port" --path "$(bench_path "$1")" --count "$2" --connections $BENCH_CONNECTIONS \
-        --header "Cookie: $BENCH_COOKIE" --header 'Referer: https://www.example.org/articles/2024/a-page' \
-        --header 'Accept-Language: de,en;q=0.5' >"$folder/client.json" || [ "$1" != click ] || die "clicks failed"
+        "${headers[@]}" >"$folder/client.json" || [ "$1" != click ] || die "clicks failed"
     bench_shipped "$port"
     kill -QUIT "$(cat "$folder/nginx.pid")"
     wait $!
