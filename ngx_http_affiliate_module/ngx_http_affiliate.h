@@ -22,7 +22,7 @@
 #include "tracker_snapshot.h"
 
 #if !(NGX_THREADS)
-#error "ngx_http_affiliate_module needs nginx configured --with-threads: journals are synced in its thread pool"
+#error "ngx_http_affiliate_module needs nginx --with-threads: journals are synced in its thread pool"
 #endif
 
 extern ngx_module_t ngx_http_affiliate_module;
@@ -41,7 +41,7 @@ typedef struct {
 typedef struct {
     off_t      traffic_quota; /* bytes on disk of all traffic journals of this edge, retained ones included */
     off_t      money_quota;
-    time_t     retain;        /* seconds that acked segments are kept: longer than the database's backup interval */
+    time_t     retain;        /* seconds that acked segments are kept, longer than the backup interval */
     ngx_msec_t sync;          /* traffic is on disk at most this long after the answer; money before it */
 } ngx_http_affiliate_journal_conf_t;
 
@@ -49,19 +49,19 @@ typedef struct ngx_http_affiliate_zone_s ngx_http_affiliate_zone_t;
 
 typedef struct {
     ngx_path_t                       *state;         /* affiliate_state; NULL: the module is idle */
-    ngx_str_t                         journal_dir;   /* <state>/journal, <state>/snapshot, <state>/locks: NUL-terminated */
+    ngx_str_t                         journal_dir;   /* <state>/journal, .../snapshot, .../locks: NUL-terminated */
     ngx_str_t                         snapshot_dir;
     ngx_str_t                         locks_dir;
     ngx_http_affiliate_redis_t        redis;
     ngx_str_t                         edge;          /* affiliate_edge: 1..TRACKER_EDGE_NAME_MAX bytes */
     struct tracker_keys              *keys;          /* wiped with the cycle; NULL only when idle */
     ngx_http_affiliate_journal_conf_t journal;
-    ngx_str_t                         snapshot_file; /* affiliate_snapshot: a fixed file, nothing is fetched; or len 0 */
+    ngx_str_t                         snapshot_file; /* affiliate_snapshot: fixed, nothing is fetched; or len 0 */
     ngx_shm_zone_t                   *shm_zone;
     ngx_http_affiliate_zone_t        *zone;          /* mapped before any worker starts */
     ngx_thread_pool_t                *thread_pool;   /* "default" */
     ngx_uint_t                        takes_conversions; /* affiliate_conversion stands in some location */
-    ngx_str_t                         needed_by;     /* a directive that cannot do without affiliate_state; or len 0 */
+    ngx_str_t                         needed_by;     /* a directive that affiliate_state is missed by; or len 0 */
 } ngx_http_affiliate_main_conf_t;
 
 /* ---- the shared zone: counters that only grow, and gauges of the living ---- */
@@ -152,7 +152,8 @@ extern ngx_http_affiliate_slot_t *ngx_http_affiliate_slot;
     (ngx_http_affiliate_slot->gauges[NGX_HTTP_AFFILIATE_##name] = (ngx_atomic_uint_t) (value))
 
 /* Sums over all workers; a scan of 128 slots: not for the click path. */
-uint64_t ngx_http_affiliate_counter_sum(ngx_http_affiliate_zone_t *zone, ngx_http_affiliate_counter_e counter);
+uint64_t ngx_http_affiliate_counter_sum(ngx_http_affiliate_zone_t *zone,
+                                        ngx_http_affiliate_counter_e counter);
 uint64_t ngx_http_affiliate_gauge_sum(ngx_http_affiliate_zone_t *zone, ngx_http_affiliate_gauge_e gauge);
 
 /* ---- the wire side ---- */
@@ -174,7 +175,8 @@ void      ngx_http_affiliate_wire_exit(ngx_cycle_t *cycle);
 uint8_t  *ngx_http_affiliate_reserve(enum tracker_journal_kind kind, size_t max_len, uint64_t *sequence,
                                      uint64_t *journal);
 /* Commits what was reserved; never fails.  From here on a killed worker loses nothing. */
-void      ngx_http_affiliate_commit(enum tracker_journal_kind kind, uint8_t type, uint64_t time_ms, size_t len);
+void      ngx_http_affiliate_commit(enum tracker_journal_kind kind, uint8_t type, uint64_t time_ms,
+                                    size_t len);
 /* Counts a refused event (DROPPED_*, and in the journal's header). Returns the drop counter and fills the
  * short id: together they name the unrecorded click.  *journal is 0 when there is no journal at all. */
 uint64_t  ngx_http_affiliate_drop(enum tracker_journal_kind kind, uint64_t *journal);

@@ -10,6 +10,10 @@ const ngx_http_affiliate_error_t ngx_http_affiliate_errors[NGX_HTTP_AFFILIATE_ER
 };
 #undef NGX_HTTP_AFFILIATE_ROW
 
+/* doc_url is relative to wherever the documentation is served, as in the backend's answers. */
+#define NGX_HTTP_AFFILIATE_ERROR_FORMAT                                                                        \
+    "{\"error\":{\"code\":\"%s\",\"message\":\"%s\",\"doc_url\":\"/docs/errors#%s\"}}\n"
+
 ngx_int_t
 ngx_http_affiliate_send_error(ngx_http_request_t *r, const ngx_http_affiliate_error_t *error)
 {
@@ -23,16 +27,14 @@ ngx_http_affiliate_send_error(ngx_http_request_t *r, const ngx_http_affiliate_er
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    len = sizeof("{\"error\":{\"code\":\"\",\"message\":\"\",\"doc_url\":\"/docs/errors#\"}}\n") + 2 * ngx_strlen(error->code)
-          + ngx_strlen(error->message);
+    len = sizeof(NGX_HTTP_AFFILIATE_ERROR_FORMAT) + 2 * ngx_strlen(error->code) + ngx_strlen(error->message);
     body.data = ngx_pnalloc(r->pool, len);
     if (body.data == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    body.len = ngx_sprintf(body.data,
-                           "{\"error\":{\"code\":\"%s\",\"message\":\"%s\",\"doc_url\":\"/docs/errors#%s\"}}\n",
-                           error->code, error->message, error->code) - body.data;
+    body.len = ngx_sprintf(body.data, NGX_HTTP_AFFILIATE_ERROR_FORMAT, error->code, error->message,
+                           error->code) - body.data;
     return ngx_http_affiliate_send_json(r, error->status, &body);
 }
 
@@ -105,11 +107,15 @@ ngx_http_affiliate_add_header(ngx_http_request_t *r, const char *key, size_t key
 u_char *
 ngx_http_affiliate_number(u_char *p, uint64_t number)
 {
-    u_char digits[NGX_INT64_LEN], *at = digits + sizeof(digits);
+    u_char  *last = p + 1;
+    uint64_t rest;
 
-    do {
-        *--at = (u_char) ('0' + number % 10);
-        number /= 10;
-    } while (number != 0);
-    return ngx_cpymem(p, at, digits + sizeof(digits) - at);
+    for (rest = number / 10; rest != 0; rest /= 10) {
+        last++;
+    }
+    for (p = last; number >= 10; number /= 10) {
+        *--p = (u_char) ('0' + number % 10);
+    }
+    *--p = (u_char) ('0' + number);
+    return last;
 }

@@ -15,18 +15,19 @@ typedef struct {
     ngx_http_affiliate_loc_conf_t  *conf;
     ngx_http_affiliate_ctx_t       *ctx;
     const struct tracker_snapshot  *snapshot;
+    uint64_t                        time_ms;
     struct tracker_str              code;
+    struct tracker_str              cookies;
+    struct tracker_str              click_id; /* points into the request's context; empty for HEAD */
+    struct tracker_click            event;
+    /* from here on unset at first */
     struct tracker_link_row         link;
     struct tracker_campaign_row     campaign;
     struct tracker_program_row      program;
     struct tracker_affiliate_row    affiliate;
     struct tracker_str              template; /* compiled: where this visitor goes */
-    struct tracker_str              cookies;
-    struct tracker_cookie           cookie;   /* valid when the event says REPEAT */
-    struct tracker_click            event;
-    uint64_t                        time_ms;
-    struct tracker_str              click_id; /* points into the request's context; empty for HEAD */
-    struct tracker_str              url;
+    struct tracker_str              url;      /* expanded, in the pool */
+    struct tracker_cookie           cookie;   /* when the event says REPEAT */
 } ngx_http_affiliate_visit_t;
 
 static ngx_int_t ngx_http_affiliate_click_method(ngx_http_request_t *r);
@@ -36,7 +37,8 @@ static ngx_int_t ngx_http_affiliate_click_not_found(ngx_http_affiliate_visit_t *
 static ngx_int_t ngx_http_affiliate_click_destination(ngx_http_affiliate_visit_t *visit);
 static void      ngx_http_affiliate_click_headers(ngx_http_affiliate_visit_t *visit);
 static ngx_int_t ngx_http_affiliate_click_query(ngx_http_affiliate_visit_t *visit);
-static struct tracker_str *ngx_http_affiliate_click_field(struct tracker_click *event, struct tracker_str name);
+static struct tracker_str *ngx_http_affiliate_click_field(struct tracker_click *event,
+                                                          struct tracker_str name);
 static void      ngx_http_affiliate_click_cookie(ngx_http_affiliate_visit_t *visit,
                                                  const struct tracker_keys *keys);
 static ngx_int_t ngx_http_affiliate_click_record(ngx_http_affiliate_visit_t *visit);
@@ -65,7 +67,8 @@ ngx_http_affiliate_click_handler(ngx_http_request_t *r)
         return rc;
     }
 
-    ngx_memzero(&visit, sizeof(visit));
+    /* rows and cookie are filled before they are read: only what is read unset needs to be zero */
+    ngx_memzero(&visit, offsetof(ngx_http_affiliate_visit_t, link));
     visit.request = r;
     visit.conf = ngx_http_get_module_loc_conf(r, ngx_http_affiliate_module);
     visit.snapshot = ngx_http_affiliate_snapshot();
@@ -114,7 +117,8 @@ static ngx_int_t
 ngx_http_affiliate_click_unavailable(ngx_http_request_t *r)
 {
     ngx_http_affiliate_count(CLICKS_REFUSED);
-    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0, "affiliate: no snapshot yet, a click cannot be answered");
+    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                  "affiliate: no snapshot yet, a click cannot be answered");
     if (ngx_http_affiliate_add_literal(r, "Retry-After", "2") != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -164,8 +168,11 @@ ngx_http_affiliate_click_not_found(ngx_http_affiliate_visit_t *visit)
             return NGX_HTTP_NOT_FOUND;
         }
     }
-    if (url.len == 0 || ngx_http_affiliate_redirect(r, (struct tracker_str){ (char *) url.data, url.len }) != NGX_OK) {
+    if (url.len == 0) {
         return NGX_HTTP_NOT_FOUND;
+    }
+    if (ngx_http_affiliate_redirect(r, (struct tracker_str){ (char *) url.data, url.len }) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
     return ngx_http_affiliate_send_empty(r, NGX_HTTP_MOVED_TEMPORARILY);
 }
@@ -225,13 +232,16 @@ ngx_http_affiliate_click_header(struct tracker_click *event, ngx_table_elt_t *h)
     case sizeof("sec-fetch-dest") - 1:
         /* frames and images are where cookies are stuffed */
         if (ngx_http_affiliate_header_is(h, "sec-fetch-dest")
-            && !(h->value.len == sizeof("document") - 1 && ngx_http_affiliate_value_begins(h, "document")))
+            && !(h->value.len == sizeof("document") - 1
+                 && ngx_memcmp(h->value.data, "document", sizeof("document") - 1) == 0))
         {
             event->flags |= TRACKER_CLICK_NO_COOKIE_SET;
         }
         break;
     case sizeof("sec-purpose") - 1:
-        if (ngx_http_affiliate_header_is(h, "sec-purpose") && ngx_http_affiliate_value_begins(h, "prefetch")) {
+        if (ngx_http_affiliate_header_is(h, "sec-purpose")
+            && ngx_http_affiliate_value_begins(h, "prefetch"))
+        {
             event->flags |= TRACKER_CLICK_PREFETCH;
         }
         break;
@@ -280,8 +290,11 @@ static ngx_int_t
 ngx_http_affiliate_click_query(ngx_http_affiliate_visit_t *visit)
 {
     char               *out = NULL;
+    ngx_uint_t          encoded;
     ngx_http_request_t *r = visit->request;
     struct tracker_str  rest = { (char *) r->args.data, r->args.len }, name, value, *field;
+
+    encoded = memchr(rest.data, '%', rest.len) != NULL || memchr(rest.data, '+', rest.len) != NULL;
 
     while (tracker_query_next(&rest, &name, &value)) {
         field = ngx_http_affiliate_click_field(&visit->event, name);
@@ -289,7 +302,7 @@ ngx_http_affiliate_click_query(ngx_http_affiliate_visit_t *visit)
             continue;
         }
 
-        if (memchr(value.data, '%', value.len) == NULL && memchr(value.data, '+', value.len) == NULL) {
+        if (!encoded) {
             *field = (struct tracker_str){ value.data, ngx_min(value.len, TRACKER_FIELD_MAX) };
             continue;
         }
@@ -301,7 +314,8 @@ ngx_http_affiliate_click_query(ngx_http_affiliate_visit_t *visit)
                 return NGX_ERROR;
             }
         }
-        *field = (struct tracker_str){ out, tracker_url_decode(value, out, ngx_min(value.len, TRACKER_FIELD_MAX)) };
+        *field = (struct tracker_str){ out, 0 };
+        field->len = tracker_url_decode(value, out, ngx_min(value.len, TRACKER_FIELD_MAX));
         out += field->len;
     }
     return NGX_OK;
@@ -467,7 +481,8 @@ ngx_http_affiliate_click_bound(const ngx_http_affiliate_visit_t *visit)
     const struct tracker_click *event = &visit->event;
 
     return 9 * 10 + (3 + TRACKER_CLICK_ID_LEN) + (3 + 16) + texts * 3
-           + ngx_min(event->user_agent.len, TRACKER_FIELD_MAX) + ngx_min(event->referrer.len, TRACKER_FIELD_MAX)
+           + ngx_min(event->user_agent.len, TRACKER_FIELD_MAX)
+           + ngx_min(event->referrer.len, TRACKER_FIELD_MAX)
            + ngx_min(event->language.len, TRACKER_FIELD_MAX)
            + ngx_min(visit->request->args.len, (texts - 3) * TRACKER_FIELD_MAX);
 }
@@ -476,8 +491,9 @@ ngx_http_affiliate_click_bound(const ngx_http_affiliate_visit_t *visit)
 static ngx_int_t
 ngx_http_affiliate_click_expand(ngx_http_affiliate_visit_t *visit)
 {
-    /* one at a time, on the event loop: copied to the pool at its true length */
-    static char           url[TRACKER_URL_MAX];
+    /* One at a time, on the event loop; what the template does not ask
+     * for keeps what an older click left there. */
+    static char               url[TRACKER_URL_MAX];
     static struct tracker_str values[TRACKER_MACRO_COUNT];
 
     int                         len;
@@ -488,7 +504,6 @@ ngx_http_affiliate_click_expand(ngx_http_affiliate_visit_t *visit)
     const struct tracker_click *event = &visit->event;
     const uint8_t              *template = (const uint8_t *) visit->template.data;
 
-    ngx_memzero(values, sizeof(values));
     values[TRACKER_MACRO_CLICK_ID] = visit->click_id;
 
     wanted = tracker_template_macros(template, visit->template.len);
@@ -537,7 +552,8 @@ ngx_http_affiliate_decimal(u_char *buf, uint64_t number)
     return (struct tracker_str){ (char *) buf, (size_t) (ngx_http_affiliate_number(buf, number) - buf) };
 }
 
-/* Against caches, not against guessers: splitmix64 (Steele, Lea, Flood 2014) from one secret seed a worker. */
+/* Against caches, not against guessers: splitmix64 (Steele, Lea,
+ * Flood 2014) from one secret seed a worker. */
 static uint64_t
 ngx_http_affiliate_random(void)
 {
@@ -557,9 +573,9 @@ ngx_http_affiliate_random(void)
 static struct tracker_str
 ngx_http_affiliate_language(struct tracker_str accept)
 {
-    size_t len = 0;
+    size_t len = 0, max = ngx_min(accept.len, 8);
 
-    while (len < accept.len && len < 8 && (accept.data[len] | 0x20) >= 'a' && (accept.data[len] | 0x20) <= 'z') {
+    while (len < max && (accept.data[len] | 0x20) >= 'a' && (accept.data[len] | 0x20) <= 'z') {
         len++;
     }
     return (struct tracker_str){ accept.data, len };

@@ -65,14 +65,16 @@ ngx_http_affiliate_init_main_conf(ngx_conf_t *cf, void *conf)
         if (amcf->needed_by.len == 0) {
             return NGX_CONF_OK;
         }
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\" needs \"affiliate_state\": without it nothing is recorded",
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" needs \"affiliate_state\": without it nothing is recorded",
                            &amcf->needed_by);
         return NGX_CONF_ERROR;
     }
 
     if (amcf->keys == NULL) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"affiliate_state\" needs \"affiliate_key_file\": without keys nothing can be signed");
+                           "\"affiliate_state\" needs \"affiliate_key_file\": "
+                           "without keys nothing can be signed");
         return NGX_CONF_ERROR;
     }
 
@@ -195,7 +197,8 @@ ngx_http_affiliate_set_redis(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (u.naddrs == 0) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"affiliate_redis\" \"%V\": host names are not resolved, write an address", &value[1]);
+                           "\"affiliate_redis\" \"%V\": host names are not resolved, write an address",
+                           &value[1]);
         return NGX_CONF_ERROR;
     }
 
@@ -236,7 +239,8 @@ ngx_http_affiliate_set_key_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     fd = ngx_open_file(value[1].data, NGX_FILE_RDONLY | NGX_FILE_NONBLOCK, NGX_FILE_OPEN, 0);
     if (fd == NGX_INVALID_FILE) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno, "\"affiliate_key_file\" \"%V\" cannot be opened", &value[1]);
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           "\"affiliate_key_file\" \"%V\" cannot be opened", &value[1]);
         return NGX_CONF_ERROR;
     }
 
@@ -249,7 +253,8 @@ ngx_http_affiliate_set_key_file(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 static char *
-ngx_http_affiliate_read_keys(ngx_conf_t *cf, ngx_str_t *name, ngx_fd_t fd, ngx_http_affiliate_main_conf_t *amcf)
+ngx_http_affiliate_read_keys(ngx_conf_t *cf, ngx_str_t *name, ngx_fd_t fd,
+                             ngx_http_affiliate_main_conf_t *amcf)
 {
     int                  line, rc;
     char                 text[TRACKER_KEYS_FILE_MAX];
@@ -266,13 +271,15 @@ ngx_http_affiliate_read_keys(ngx_conf_t *cf, ngx_str_t *name, ngx_fd_t fd, ngx_h
 
     if (ngx_file_access(&fi) & 0007) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"affiliate_key_file\" \"%V\" is open to everybody: its mode must be 0640 or stricter",
+                           "\"affiliate_key_file\" \"%V\" is open to everybody: "
+                           "its mode must be 0640 or stricter",
                            name);
         return NGX_CONF_ERROR;
     }
 
     if (ngx_file_size(&fi) > TRACKER_KEYS_FILE_MAX) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"affiliate_key_file\" \"%V\" is larger than %ud bytes", name,
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"affiliate_key_file\" \"%V\" is larger than %ud bytes", name,
                            TRACKER_KEYS_FILE_MAX);
         return NGX_CONF_ERROR;
     }
@@ -286,14 +293,16 @@ ngx_http_affiliate_read_keys(ngx_conf_t *cf, ngx_str_t *name, ngx_fd_t fd, ngx_h
 
     n = ngx_read_fd(fd, text, sizeof(text));
     if (n == -1) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno, "\"affiliate_key_file\" \"%V\" cannot be read", name);
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           "\"affiliate_key_file\" \"%V\" cannot be read", name);
         return NGX_CONF_ERROR;
     }
 
     rc = tracker_keys_parse(keys, (struct tracker_str){ text, (size_t) n }, &error, &line);
     sodium_memzero(text, sizeof(text));
     if (rc != 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"affiliate_key_file\" \"%V\", line %d: %s", name, line, error);
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"affiliate_key_file\" \"%V\", line %d: %s", name, line, error);
         return NGX_CONF_ERROR;
     }
 
@@ -533,7 +542,8 @@ ngx_http_affiliate_set_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (cf->args->nelts == 2) {
         if (ngx_strcmp(value[1].data, "open") != 0) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"affiliate_status\" takes \"open\" or nothing, not \"%V\"",
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"affiliate_status\" takes \"open\" or nothing, not \"%V\"",
                                &value[1]);
             return NGX_CONF_ERROR;
         }
@@ -611,7 +621,8 @@ ngx_http_affiliate_parse_secure(ngx_str_t *text, ngx_flag_t *secure)
     return NULL;
 }
 
-/* What follows name and lifetime; Lax, because a click is a top-level navigation and nothing else may set it. */
+/* What follows name and lifetime; Lax, because a click is a
+ * top-level navigation and nothing else may set it. */
 static char *
 ngx_http_affiliate_cookie_attributes(ngx_conf_t *cf, ngx_http_affiliate_cookie_conf_t *cookie)
 {

@@ -18,18 +18,18 @@ typedef struct {
 
 static ngx_int_t ngx_http_affiliate_conversion_refuse(ngx_http_request_t *r,
                                                       const ngx_http_affiliate_error_t *error);
-static const ngx_http_affiliate_error_t *ngx_http_affiliate_conversion_admit(ngx_http_request_t *r,
-                                                                             ngx_http_affiliate_ctx_t *ctx);
-static const ngx_http_affiliate_error_t *ngx_http_affiliate_conversion_body_kind(ngx_http_request_t *r,
-                                                                                 ngx_uint_t *json);
+static const ngx_http_affiliate_error_t *
+ngx_http_affiliate_conversion_admit(ngx_http_request_t *r, ngx_http_affiliate_ctx_t *ctx);
+static const ngx_http_affiliate_error_t *
+ngx_http_affiliate_conversion_body_kind(ngx_http_request_t *r, ngx_uint_t *json);
 static ngx_uint_t ngx_http_affiliate_media_type(ngx_str_t *value, const char *type);
 static void ngx_http_affiliate_conversion_read(ngx_http_request_t *r);
-static const ngx_http_affiliate_error_t *ngx_http_affiliate_conversion_fields(ngx_http_request_t *r,
-                                                                              ngx_http_affiliate_fields_t *fields);
-static const ngx_http_affiliate_error_t *ngx_http_affiliate_conversion_text(ngx_http_request_t *r,
-                                                                            struct tracker_str *body);
-static const ngx_http_affiliate_error_t *ngx_http_affiliate_conversion_record(ngx_http_request_t *r,
-                                                                              ngx_http_affiliate_ctx_t *ctx);
+static const ngx_http_affiliate_error_t *
+ngx_http_affiliate_conversion_fields(ngx_http_request_t *r, ngx_http_affiliate_fields_t *fields);
+static const ngx_http_affiliate_error_t *
+ngx_http_affiliate_conversion_text(ngx_http_request_t *r, struct tracker_str *body);
+static const ngx_http_affiliate_error_t *
+ngx_http_affiliate_conversion_record(ngx_http_request_t *r, ngx_http_affiliate_ctx_t *ctx);
 static size_t ngx_http_affiliate_conversion_bound(const struct tracker_conversion *event);
 static void ngx_http_affiliate_conversion_synced(ngx_http_request_t *r, void *data, ngx_int_t rc);
 
@@ -215,7 +215,8 @@ ngx_http_affiliate_conversion_record(ngx_http_request_t *r, ngx_http_affiliate_c
     return NULL;
 }
 
-/* What the encoded event cannot exceed: three bytes before each text, ten for each of five integers and the money. */
+/* What the encoded event cannot exceed: three bytes before each text,
+ * ten for each of five integers and the money. */
 static size_t
 ngx_http_affiliate_conversion_bound(const struct tracker_conversion *event)
 {
@@ -244,7 +245,8 @@ ngx_http_affiliate_conversion_synced(ngx_http_request_t *r, void *data, ngx_int_
     ctx->verdict = "accepted";
     ngx_http_affiliate_count(CONVERSIONS);
 
-    body.data = ngx_pnalloc(r->pool, sizeof("{\"data\":{\"id\":\"-\",\"status\":\"accepted\"}}\n") + 2 * NGX_INT64_LEN);
+    body.data = ngx_pnalloc(r->pool, sizeof("{\"data\":{\"id\":\"-\",\"status\":\"accepted\"}}\n")
+                                         + 2 * NGX_INT64_LEN);
     if (body.data == NULL) {
         ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
         return;

@@ -76,7 +76,8 @@ ngx_http_affiliate_evict_cookie(ngx_http_request_t *r, ngx_str_t *attributes, ui
     return ngx_http_affiliate_add_header(r, "Set-Cookie", sizeof("Set-Cookie") - 1, &value);
 }
 
-/* Several Cookie lines are rare (HTTP/2 crumbs are joined by nginx) but legal; they mean their concatenation. */
+/* Several Cookie lines are rare (HTTP/2 crumbs are joined by
+ * nginx) but legal; they mean their concatenation. */
 static struct tracker_str
 ngx_http_affiliate_join_cookies(ngx_http_request_t *r)
 {

@@ -47,24 +47,23 @@ static const struct {
 };
 #define NGX_HTTP_AFFILIATE_NAMES (sizeof(ngx_http_affiliate_names) / sizeof(ngx_http_affiliate_names[0]))
 
-static struct tracker_str *ngx_http_affiliate_field(ngx_http_affiliate_fields_t *fields, struct tracker_str name);
-static const ngx_http_affiliate_error_t *ngx_http_affiliate_json_field(ngx_pool_t *pool,
-                                                                       struct tracker_str *field,
-                                                                       const json_t *value);
+static struct tracker_str *ngx_http_affiliate_field(ngx_http_affiliate_fields_t *fields,
+                                                    struct tracker_str name);
+static const ngx_http_affiliate_error_t *
+ngx_http_affiliate_json_field(ngx_pool_t *pool, struct tracker_str *field, const json_t *value);
 static ngx_uint_t ngx_http_affiliate_text_clean(struct tracker_str text);
-static const ngx_http_affiliate_error_t *ngx_http_affiliate_check_click_id(struct tracker_str text,
-                                                                           const struct tracker_keys *keys,
-                                                                           struct tracker_conversion *event);
-static const ngx_http_affiliate_error_t *ngx_http_affiliate_check_event(struct tracker_str text,
-                                                                        struct tracker_conversion *event);
-static const ngx_http_affiliate_error_t *ngx_http_affiliate_check_amount(struct tracker_str amount,
-                                                                         struct tracker_str currency,
-                                                                         struct tracker_str program_currency,
-                                                                         struct tracker_conversion *event);
-static const ngx_http_affiliate_error_t *ngx_http_affiliate_check_status(struct tracker_str text,
-                                                                         struct tracker_conversion *event);
-static const ngx_http_affiliate_error_t *ngx_http_affiliate_check_time(struct tracker_str text, uint64_t now_ms,
-                                                                       struct tracker_conversion *event);
+static const ngx_http_affiliate_error_t *
+ngx_http_affiliate_check_click_id(struct tracker_str text, const struct tracker_keys *keys,
+                                  struct tracker_conversion *event);
+static const ngx_http_affiliate_error_t *
+ngx_http_affiliate_check_event(struct tracker_str text, struct tracker_conversion *event);
+static const ngx_http_affiliate_error_t *
+ngx_http_affiliate_check_amount(struct tracker_str amount, struct tracker_str currency,
+                                struct tracker_str program_currency, struct tracker_conversion *event);
+static const ngx_http_affiliate_error_t *
+ngx_http_affiliate_check_status(struct tracker_str text, struct tracker_conversion *event);
+static const ngx_http_affiliate_error_t *
+ngx_http_affiliate_check_time(struct tracker_str text, uint64_t now_ms, struct tracker_conversion *event);
 static ngx_uint_t ngx_http_affiliate_parse_digits(const char **p, const char *last, ngx_uint_t min,
                                                   ngx_uint_t max, uint64_t *number);
 static ngx_uint_t ngx_http_affiliate_parse_rfc3339(struct tracker_str text, uint64_t *ms);
@@ -98,7 +97,8 @@ ngx_http_affiliate_fields_check(const ngx_http_affiliate_fields_t *fields, const
     }
     if (error == NULL) {
         error = ngx_http_affiliate_check_amount(value[NGX_HTTP_AFFILIATE_FIELD_AMOUNT],
-                                                value[NGX_HTTP_AFFILIATE_FIELD_CURRENCY], program_currency, event);
+                                                value[NGX_HTTP_AFFILIATE_FIELD_CURRENCY], program_currency,
+                                                event);
     }
     if (error == NULL) {
         error = ngx_http_affiliate_check_status(value[NGX_HTTP_AFFILIATE_FIELD_STATUS], event);
@@ -326,7 +326,8 @@ ngx_http_affiliate_check_time(struct tracker_str text, uint64_t now_ms, struct t
 
 /* Takes min to max digits at *p and moves it past them. */
 static ngx_uint_t
-ngx_http_affiliate_parse_digits(const char **p, const char *last, ngx_uint_t min, ngx_uint_t max, uint64_t *number)
+ngx_http_affiliate_parse_digits(const char **p, const char *last, ngx_uint_t min, ngx_uint_t max,
+                                uint64_t *number)
 {
     ngx_uint_t n;
 

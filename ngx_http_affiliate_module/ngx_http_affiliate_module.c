@@ -127,7 +127,7 @@ ngx_module_t ngx_http_affiliate_module = {
     ngx_http_affiliate_commands,          /* module directives */
     NGX_HTTP_MODULE,                      /* module type */
     NULL,                                 /* init master */
-    NULL,                                 /* init module: runs as root and under nginx -t, so nothing of ours */
+    NULL,                                 /* init module: runs as root, and under nginx -t */
     ngx_http_affiliate_init_process,      /* init process */
     NULL,                                 /* init thread */
     NULL,                                 /* exit thread */
@@ -140,7 +140,8 @@ static ngx_int_t
 ngx_http_affiliate_preconfiguration(ngx_conf_t *cf)
 {
     if (tracker_init() != 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "ngx_http_affiliate_module: libsodium could not be initialised");
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "ngx_http_affiliate_module: libsodium could not be initialised");
         return NGX_ERROR;
     }
 

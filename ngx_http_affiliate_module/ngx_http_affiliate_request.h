@@ -18,7 +18,7 @@ typedef struct {
 } ngx_http_affiliate_cookie_conf_t;
 
 typedef struct {
-    ngx_http_complex_value_t        *code;      /* affiliate_click CODE; NULL: the URI after the location's prefix */
+    ngx_http_complex_value_t        *code;      /* affiliate_click CODE; NULL: the rest of the URI */
     ngx_http_complex_value_t        *not_found; /* affiliate_not_found URL; NULL: 404 */
     ngx_http_affiliate_cookie_conf_t cookie;
     ngx_uint_t                       conversion;  /* affiliate_conversion stands here */
@@ -29,7 +29,7 @@ typedef struct {
 typedef struct {
     uint32_t    link, campaign, affiliate, api_user; /* 0: none */
     uint32_t    flags;                               /* enum tracker_click_flag */
-    const char *verdict;                             /* of a conversion, static; NULL: a click's flags say it */
+    const char *verdict;                             /* of a conversion, static; NULL: see the flags */
     void       *postback;                            /* conversion.c's own, while it is under way */
     unsigned    unrecorded:1;
     unsigned    has_click_id:1;
@@ -82,7 +82,8 @@ struct tracker_str ngx_http_affiliate_address(ngx_connection_t *c);
 
 /* All Cookie lines as one value; borrowed, or joined in r->pool when there are several. */
 struct tracker_str ngx_http_affiliate_cookies(ngx_http_request_t *r);
-/* Sets aff_<program>=first.last for `days` (0: until the browser closes), and evicts the oldest of too many. */
+/* Sets aff_<program>=first.last for `days` (0: until the browser
+ * closes), and evicts the oldest of too many. */
 ngx_int_t ngx_http_affiliate_set_cookie(ngx_http_request_t *r, struct tracker_str cookies, uint32_t program,
                                         uint32_t days, const char *first, const char *last);
 
@@ -109,7 +110,7 @@ typedef enum {
 } ngx_http_affiliate_field_e;
 
 typedef struct {
-    struct tracker_str value[NGX_HTTP_AFFILIATE_FIELD_COUNT]; /* decoded, in the request's pool; len 0: not given */
+    struct tracker_str value[NGX_HTTP_AFFILIATE_FIELD_COUNT]; /* decoded, in the pool; len 0: not given */
 } ngx_http_affiliate_fields_t;
 
 /* Each adds what it finds; a field given before keeps its value.  NULL, or why the request is bad. */
@@ -189,7 +190,8 @@ ngx_int_t ngx_http_affiliate_add_header(ngx_http_request_t *r, const char *key, 
 #define ngx_http_affiliate_add_literal(r, key, literal)                                                        \
     ngx_http_affiliate_add_header(r, key, sizeof(key) - 1, &(ngx_str_t) ngx_string(literal))
 
-/* Each sends a whole answer and returns what a content handler returns (or ngx_http_finalize_request takes). */
+/* Each sends a whole answer and returns what a content handler
+ * returns (or ngx_http_finalize_request takes). */
 ngx_int_t ngx_http_affiliate_send_json(ngx_http_request_t *r, ngx_uint_t status, ngx_str_t *body);
 ngx_int_t ngx_http_affiliate_send_error(ngx_http_request_t *r, const ngx_http_affiliate_error_t *error);
 ngx_int_t ngx_http_affiliate_send_empty(ngx_http_request_t *r, ngx_uint_t status);

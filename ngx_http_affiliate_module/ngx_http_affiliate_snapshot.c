@@ -37,7 +37,7 @@ typedef struct {
     const struct tracker_keys    *keys;
     const char                   *base_path;
     const char                   *delta_path;    /* NULL: a fixed file has none */
-    ngx_http_affiliate_mapping_t *old_base;      /* kept alive meanwhile: an unchanged file is not read again */
+    ngx_http_affiliate_mapping_t *old_base;      /* kept alive: an unchanged file is not read again */
     ngx_http_affiliate_mapping_t *base, *delta;  /* result; base == old_base when that has not changed */
     ngx_uint_t                    unfit;         /* result: the delta is on another base */
     const char                   *wrong_path;    /* result: NULL, or the file that was refused ... */
@@ -59,7 +59,8 @@ static struct {
     char                           *base_path, *delta_path;
 } ngx_http_affiliate_snapshots;
 
-static ngx_connection_t ngx_http_affiliate_dumb; /* a timer left at exit is looked up by its connection's fd */
+/* nginx looks a timer that is left at exit up by its connection's fd */
+static ngx_connection_t ngx_http_affiliate_dumb;
 
 static ngx_int_t ngx_http_affiliate_snapshot_paths(ngx_cycle_t *cycle, ngx_http_affiliate_main_conf_t *amcf);
 static void ngx_http_affiliate_snapshot_watch(ngx_event_t *ev);
@@ -132,7 +133,8 @@ ngx_http_affiliate_snapshot_init(ngx_cycle_t *cycle, ngx_http_affiliate_main_con
     }
     load = ngx_http_affiliate_snapshots.task->ctx;
 
-    /* here and now, so that the first request finds it; the generation is read first, or a change were missed */
+    /* here and now, so that the first request finds it; the
+     * generation is read first, or a change were missed */
     (void) ngx_http_affiliate_snapshot_changed();
     ngx_http_affiliate_snapshot_prepare(load);
     ngx_http_affiliate_snapshot_load(load, cycle->log);
@@ -327,9 +329,10 @@ static ngx_http_affiliate_mapping_t *
 ngx_http_affiliate_snapshot_map(ngx_http_affiliate_load_t *load, const char *path,
                                 ngx_http_affiliate_mapping_t *old)
 {
-    ngx_fd_t                      fd = ngx_open_file(path, NGX_FILE_RDONLY | NGX_FILE_NONBLOCK, NGX_FILE_OPEN, 0);
+    ngx_fd_t                      fd;
     ngx_http_affiliate_mapping_t *mapping;
 
+    fd = ngx_open_file(path, NGX_FILE_RDONLY | NGX_FILE_NONBLOCK, NGX_FILE_OPEN, 0);
     if (fd == NGX_INVALID_FILE) {
         if (ngx_errno != NGX_ENOENT || load->delta_path == NULL) {
             load->wrong_path = path;

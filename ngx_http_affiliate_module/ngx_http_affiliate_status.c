@@ -53,10 +53,12 @@ ngx_http_affiliate_status_handler(ngx_http_request_t *r)
         body.data[body.len++] = '\n';
     }
     free(text);
-    return body.data != NULL ? ngx_http_affiliate_send_json(r, NGX_HTTP_OK, &body) : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    return body.data != NULL ? ngx_http_affiliate_send_json(r, NGX_HTTP_OK, &body)
+                             : NGX_HTTP_INTERNAL_SERVER_ERROR;
 }
 
-/* The peer's address after the realip module: a proxy on this machine does not open the page to its clients. */
+/* The peer's address after the realip module: a proxy on this
+ * machine does not open the page to its clients. */
 static ngx_uint_t
 ngx_http_affiliate_from_loopback(ngx_connection_t *c)
 {

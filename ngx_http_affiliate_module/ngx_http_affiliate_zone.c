@@ -15,10 +15,12 @@ static ngx_int_t ngx_http_affiliate_init_zone(ngx_shm_zone_t *shm_zone, void *da
 #define NGX_HTTP_AFFILIATE_ZONE_MIN (sizeof(ngx_http_affiliate_zone_t) + 16 * ngx_pagesize)
 
 char *
-ngx_http_affiliate_add_zone(ngx_conf_t *cf, ngx_http_affiliate_main_conf_t *amcf, ngx_str_t *name, size_t size)
+ngx_http_affiliate_add_zone(ngx_conf_t *cf, ngx_http_affiliate_main_conf_t *amcf, ngx_str_t *name,
+                            size_t size)
 {
     if (size < NGX_HTTP_AFFILIATE_ZONE_MIN) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"affiliate_zone\" \"%V\" is too small: at least %uzk are needed",
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"affiliate_zone\" \"%V\" is too small: at least %uzk are needed",
                            name, NGX_HTTP_AFFILIATE_ZONE_MIN / 1024 + 1);
         return NGX_CONF_ERROR;
     }
@@ -38,7 +40,8 @@ ngx_http_affiliate_add_zone(ngx_conf_t *cf, ngx_http_affiliate_main_conf_t *amcf
     return NGX_CONF_OK;
 }
 
-/* Runs in the master after the zone is mapped; data is the old cycle's configuration when the zone lives on. */
+/* Runs in the master after the zone is mapped; data is the old
+ * cycle's configuration when the zone lives on. */
 static ngx_int_t
 ngx_http_affiliate_init_zone(ngx_shm_zone_t *shm_zone, void *data)
 {

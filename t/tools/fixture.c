@@ -118,7 +118,7 @@ keys_write(const char *path)
 static int
 snapshot_write(char **args, int count)
 {
-    char                             line[16384], tmp[4096];
+    char                             line[16384], tmp[4096], *rest;
     FILE                            *f;
     size_t                           len;
     uint8_t                         *out;
@@ -138,7 +138,7 @@ snapshot_write(char **args, int count)
         struct tracker_str words[WORDS_MAX];
         int                n = 0;
 
-        for (char *w = strtok(line, " \n"); w != NULL && n < WORDS_MAX; w = strtok(NULL, " \n")) {
+        for (char *w; n < WORDS_MAX && (w = strtok_r(n == 0 ? line : NULL, " \n", &rest)) != NULL;) {
             struct tracker_str raw = { w, strlen(w) };
             words[n].data = w;
             words[n++].len = strcmp(w, "-") == 0 ? 0 : tracker_url_decode(raw, w, raw.len);
@@ -147,8 +147,8 @@ snapshot_write(char **args, int count)
             die(words[0].data, "a row is not right");
     }
 
-    if (tracker_snapshot_build(b, &keys, strtoull(args[2], NULL, 10), 1700000000000, count == 4 ? base.info.hash : NULL,
-                               &out, &len) != 0)
+    if (tracker_snapshot_build(b, &keys, strtoull(args[2], NULL, 10), 1700000000000,
+                               count == 4 ? base.info.hash : NULL, &out, &len) != 0)
         die(args[1], "cannot be built");
 
     snprintf(tmp, sizeof(tmp), "%s.tmp", args[1]);
@@ -188,25 +188,31 @@ row_add(struct tracker_snapshot_builder *b, struct tracker_str *w, int count)
 {
     struct tracker_str kind = w[0];
 
-    if (tracker_str_eq(kind, TRACKER_STR("program")) && count == 7)
-        return tracker_snapshot_add_program(
-            b, &(struct tracker_program_row){ .id = number(w[1]), .state = number(w[2]), .attribution = number(w[3]),
-                                              .cookie_days = number(w[4]), .currency = w[5], .fallback = template(w[6]) });
-    if (tracker_str_eq(kind, TRACKER_STR("campaign")) && count == 6)
-        return tracker_snapshot_add_campaign(
-            b, &(struct tracker_campaign_row){ .id = number(w[1]), .program = number(w[2]), .state = number(w[3]),
-                                               .name = w[4], .fallback = template(w[5]) });
-    if (tracker_str_eq(kind, TRACKER_STR("affiliate")) && count == 4)
-        return tracker_snapshot_add_affiliate(
-            b, &(struct tracker_affiliate_row){ .id = number(w[1]), .state = number(w[2]), .name = w[3] });
-    if (tracker_str_eq(kind, TRACKER_STR("link")) && count == 7)
-        return tracker_snapshot_add_link(
-            b, &(struct tracker_link_row){ .id = number(w[1]), .campaign = number(w[2]), .affiliate = number(w[3]),
-                                           .state = number(w[4]), .code = w[5], .destination = template(w[6]) });
+    if (tracker_str_eq(kind, TRACKER_STR("program")) && count == 7) {
+        struct tracker_program_row row = { .id = number(w[1]), .state = number(w[2]),
+                                           .attribution = number(w[3]),
+                                           .cookie_days = number(w[4]), .currency = w[5],
+                                           .fallback = template(w[6]) };
+        return tracker_snapshot_add_program(b, &row);
+    }
+    if (tracker_str_eq(kind, TRACKER_STR("campaign")) && count == 6) {
+        struct tracker_campaign_row row = { .id = number(w[1]), .program = number(w[2]),
+                                            .state = number(w[3]), .name = w[4], .fallback = template(w[5]) };
+        return tracker_snapshot_add_campaign(b, &row);
+    }
+    if (tracker_str_eq(kind, TRACKER_STR("affiliate")) && count == 4) {
+        struct tracker_affiliate_row row = { .id = number(w[1]), .state = number(w[2]), .name = w[3] };
+        return tracker_snapshot_add_affiliate(b, &row);
+    }
+    if (tracker_str_eq(kind, TRACKER_STR("link")) && count == 7) {
+        struct tracker_link_row row = { .id = number(w[1]), .campaign = number(w[2]),
+                                        .affiliate = number(w[3]), .state = number(w[4]), .code = w[5], .destination = template(w[6]) };
+        return tracker_snapshot_add_link(b, &row);
+    }
     if (tracker_str_eq(kind, TRACKER_STR("key")) && count == 9) {
-        struct tracker_api_key_row row = { .api_user = number(w[1]), .program = number(w[2]), .affiliate = number(w[3]),
-                                           .state = number(w[4]), .role = number(w[5]), .scopes = number(w[6]),
-                                           .expires_ms = number(w[7]) };
+        struct tracker_api_key_row row = { .api_user = number(w[1]), .program = number(w[2]),
+                                           .affiliate = number(w[3]), .state = number(w[4]),
+                                           .role = number(w[5]), .scopes = number(w[6]), .expires_ms = number(w[7]) };
         crypto_hash_sha256(row.hash, (const uint8_t *) w[8].data, w[8].len);
         return tracker_snapshot_add_api_key(b, &row);
     }
@@ -362,6 +368,8 @@ struct dump {
 static bool
 segment_dump(void *ctx, const struct tracker_journal_file *file)
 {
+    static const char *const kinds[4] = { "none", "traffic", "money", "none" };
+
     char                          hex[TRACKER_JOURNAL_HEX_LEN + 1] = { 0 }, path[4096];
     size_t                        len, at = TRACKER_SEGMENT_HEADER;
     uint8_t                      *bytes;
@@ -379,10 +387,11 @@ segment_dump(void *ctx, const struct tracker_journal_file *file)
     }
 
     for (uint64_t sequence = header.first; header.first != 0 && at < len; sequence++) {
-        if (tracker_record_read(bytes + at, len - at, tracker_record_salt(&file->id), sequence, &record) != TRACKER_RECORD_OK)
+        if (tracker_record_read(bytes + at, len - at, tracker_record_salt(&file->id), sequence, &record)
+            != TRACKER_RECORD_OK)
             break;
-        json_t *o = json_pack("{s:s, s:I, s:I}", "kind", header.kind == TRACKER_JOURNAL_MONEY ? "money" : "traffic",
-                              "sequence", (json_int_t) sequence, "time_ms", (json_int_t) record.time_ms);
+        json_t *o = json_pack("{s:s, s:I, s:I}", "kind", kinds[header.kind & 3], "sequence",
+                              (json_int_t) sequence, "time_ms", (json_int_t) record.time_ms);
         if (record.type == TRACKER_EVENT_CLICK)
             click_json(o, &record);
         else
