@@ -104,18 +104,13 @@ _Static_assert(TRACKER_FIELD_MAX < 1 << 14, "field_put writes lengths of at most
 #define MONEY_CODE_LEN 3u
 #define LENGTH_BYTES_MAX 3 /* of a varint we accept: up to 2^21 - 1, past any payload */
 
-/* Where an encoder stands; at == NULL: it did not fit. */
-struct output {
-    uint8_t *at, *end;
-};
-
 static size_t fields_encode(const struct schema *schema, const void *object, uint8_t *out, size_t cap);
 static bool fields_decode(const struct schema *schema, const uint8_t *payload, size_t len, void *object);
-static void uint_put(struct output *o, unsigned tag, uint64_t number);
-static void field_put(struct output *o, unsigned tag, const void *bytes, size_t len);
+static uint8_t *uint_put(uint8_t *at, uint8_t *end, unsigned tag, uint64_t number);
+static uint8_t *field_put(uint8_t *at, uint8_t *end, unsigned tag, const void *bytes, size_t len);
 static bool field_store(const struct field *field, struct tracker_str bytes, void *object);
 static bool string_valid(enum field_kind kind, struct tracker_str s);
-static void money_put(struct output *o, unsigned tag, const struct tracker_conversion *conversion);
+static uint8_t *money_put(uint8_t *at, uint8_t *end, unsigned tag, const struct tracker_conversion *conversion);
 static bool money_store(struct tracker_str bytes, struct tracker_conversion *conversion);
 static bool length_take(const uint8_t **at, const uint8_t *end, size_t *len);
 static uint64_t uint_load(const void *at, unsigned width);
@@ -161,7 +156,7 @@ tracker_conversion_decode(const uint8_t *payload, size_t len, struct tracker_con
 static inline __attribute__((always_inline)) size_t
 fields_encode(const struct schema *schema, const void *object, uint8_t *out, size_t cap)
 {
-    struct output o = { out, out + (cap < TRACKER_EVENT_MAX ? cap : TRACKER_EVENT_MAX) };
+    uint8_t *at = out, *end = out + (cap < TRACKER_EVENT_MAX ? cap : TRACKER_EVENT_MAX);
 
 #pragma GCC unroll 32
     for (unsigned tag = 1; tag < schema->count; tag++) {
@@ -176,7 +171,7 @@ fields_encode(const struct schema *schema, const void *object, uint8_t *out, siz
         case FIELD_UINT:
             number = uint_load(member, field->width);
             if (number != 0)
-                uint_put(&o, tag, number);
+                at = uint_put(at, end, tag, number);
             break;
         case FIELD_TEXT:
         case FIELD_IP:
@@ -189,14 +184,16 @@ fields_encode(const struct schema *schema, const void *object, uint8_t *out, siz
                 string.len = TRACKER_FIELD_MAX;
             if (!string_valid(field->kind, string))
                 return 0;
-            field_put(&o, tag, string.data, string.len);
+            at = field_put(at, end, tag, string.data, string.len);
             break;
         case FIELD_MONEY:
-            money_put(&o, tag, object);
+            at = money_put(at, end, tag, object);
             break;
         }
+        if (at == NULL)
+            return 0;
     }
-    return o.at != NULL ? (size_t) (o.at - out) : 0;
+    return (size_t) (at - out);
 }
 
 static bool
@@ -226,42 +223,41 @@ fields_decode(const struct schema *schema, const uint8_t *payload, size_t len, v
     return true;
 }
 
-/* number is not 0, and seldom has eight bytes: with room for all of them they are stored at once. */
-static void
-uint_put(struct output *o, unsigned tag, uint64_t number)
+/*
+ * The three writers give where the next field goes, or NULL: it did not fit.
+ * number is not 0, and seldom has eight bytes: with room for all of them they are stored at once.
+ */
+static inline __attribute__((always_inline)) uint8_t *
+uint_put(uint8_t *at, uint8_t *end, unsigned tag, uint64_t number)
 {
     uint64_t little = htole64(number);
     size_t   len = 8 - (size_t) __builtin_clzll(number) / 8;
 
-    if (o->at == NULL || o->end - o->at < 10) {
-        field_put(o, tag, &little, len);
-        return;
-    }
-    o->at[0] = (uint8_t) tag;
-    o->at[1] = (uint8_t) len;
-    memcpy(o->at + 2, &little, 8);
-    o->at += 2 + len;
+    if (end - at < 10)
+        return field_put(at, end, tag, &little, len);
+    at[0] = (uint8_t) tag;
+    at[1] = (uint8_t) len;
+    memcpy(at + 2, &little, 8);
+    return at + 2 + len;
 }
 
-/* Appends tag, length and bytes, or marks the output as full. */
-static void
-field_put(struct output *o, unsigned tag, const void *bytes, size_t len)
+/* Appends tag, length and bytes. */
+static uint8_t *
+field_put(uint8_t *at, uint8_t *end, unsigned tag, const void *bytes, size_t len)
 {
     size_t header = len < 128 ? 2 : 3;
 
-    if (o->at == NULL || (size_t) (o->end - o->at) < header + len) {
-        o->at = NULL;
-        return;
-    }
-    o->at[0] = (uint8_t) tag;
+    if ((size_t) (end - at) < header + len)
+        return NULL;
+    at[0] = (uint8_t) tag;
     if (len < 128) {
-        o->at[1] = (uint8_t) len;
+        at[1] = (uint8_t) len;
     } else {
-        o->at[1] = (uint8_t) (len | 0x80);
-        o->at[2] = (uint8_t) (len >> 7);
+        at[1] = (uint8_t) (len | 0x80);
+        at[2] = (uint8_t) (len >> 7);
     }
-    memcpy(o->at + header, bytes, len);
-    o->at += header + len;
+    memcpy(at + header, bytes, len);
+    return at + header + len;
 }
 
 /* False: the bytes are nothing this field may hold. */
@@ -323,8 +319,8 @@ string_valid(enum field_kind kind, struct tracker_str s)
 }
 
 /* Three letters, then the minor units zigzag-coded.  Whether ISO 4217 knows them is not judged here. */
-static void
-money_put(struct output *o, unsigned tag, const struct tracker_conversion *conversion)
+static uint8_t *
+money_put(uint8_t *at, uint8_t *end, unsigned tag, const struct tracker_conversion *conversion)
 {
     int64_t  minor = conversion->amount.minor;
     uint64_t zigzag = htole64((uint64_t) minor << 1 ^ (minor < 0 ? UINT64_MAX : 0));
@@ -333,14 +329,14 @@ money_put(struct output *o, unsigned tag, const struct tracker_conversion *conve
     size_t   len;
 
     if (!conversion->has_amount)
-        return;
+        return at;
     memcpy(bytes, conversion->amount.currency, MONEY_CODE_LEN);
     memcpy(bytes + MONEY_CODE_LEN, &zigzag, 8);
     for (len = sizeof(bytes); len > MONEY_CODE_LEN && bytes[len - 1] == 0; len--)
         ;
     if (!money_store((struct tracker_str){ (const char *) bytes, len }, &check))
-        o->at = NULL;
-    field_put(o, tag, bytes, len);
+        return NULL;
+    return field_put(at, end, tag, bytes, len);
 }
 
 static bool
