@@ -298,12 +298,30 @@ doomed_ingest(struct world *w, enum ingest_step step, int nth)
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL); /* the fault bit */
 }
 
+/* What was told is in the database, at whatever point the consumer died. */
+static void
+no_ack_is_ahead(struct world *w, struct test_edge *edge)
+{
+    struct tracker_ack ack;
+    char              *error, sql[128];
+
+    if (!test_edge_ack(edge, &w->redis, &ack))
+        return;
+    struct db_pool *pool = db_pool_open_readers(w->db.url, 1, &error);
+    assert_non_null(pool);
+    snprintf(sql, sizeof(sql), "SELECT next_seq AS n FROM journals WHERE short_id = %lld",
+             (long long) tracker_journal_id_short(&edge->id));
+    assert_true((int64_t) ack.next <= test_int(pool, sql));
+    db_pool_close(pool);
+}
+
 static void
 killed_around_commit(struct world *w, enum ingest_step step)
 {
     struct test_edge *edges[3];
 
     db_pool_close(w->db.pool); /* the child is the one writer */
+    w->db.pool = NULL;
     for (unsigned e = 0; e < 3; e++) {
         edges[e] = test_edge_new(&w->db.keys, e + 20);
         fill(edges[e], 500);
@@ -314,6 +332,8 @@ killed_around_commit(struct world *w, enum ingest_step step)
                 test_edge_send(edges[e], &w->redis, (uint64_t) (round * 125 + i * 25 + 1), 25);
         }
         doomed_ingest(w, step, 1);
+        for (unsigned e = 0; e < 3; e++)
+            no_ack_is_ahead(w, edges[e]);
     }
 
     test_database_reopen(&w->db);
