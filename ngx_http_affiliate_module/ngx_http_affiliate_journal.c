@@ -435,6 +435,8 @@ ngx_http_affiliate_journal_release(ngx_http_affiliate_held_t *held)
 
     ngx_http_affiliate_ship_release(held);
     ngx_http_affiliate_event_clear(&w->sync_timer);
+    /* It would lie there as long as the journal is retained, and count. */
+    ngx_http_affiliate_journal_gave_back(held->identity->kind, tracker_journal_return_spare(held->journal));
     tracker_journal_close(held->journal);
     pthread_mutex_destroy(&w->lock);
     pthread_cond_destroy(&w->finished);

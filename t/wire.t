@@ -73,6 +73,19 @@ subtest "reloads under load" => sub {
     cmp_ok($edge->consumer("status")->{closes}, ">=", 8, "journals that ended were closed");
 };
 
+subtest "a worker that leaves gives back the space it did not use" => sub {
+    my $edge = AffiliateWire->new;
+    my @ids = $edge->clicks(20);
+    my $spares = sub { scalar(my @files = glob "$edge->{dir}/state/journal/*.1") };
+    my $kept = sub { scalar(my @files = glob "$edge->{dir}/state/journal/*.drained") };
+    ok($edge->await($SECONDS, sub { $spares->() >= 1 }), "a segment was made ahead");
+    kill HUP => $edge->{nginx_pid};
+    ok($edge->await($SECONDS, sub { $kept->() >= 1 }), "a journal is retained");
+    delivered($edge, "after the reload", \@ids);
+    ok($edge->await($SECONDS, sub { $spares->() == 0 }), "without the segment that it never entered")
+        or diag join "\n", glob "$edge->{dir}/state/journal/*";
+};
+
 subtest "Redis killed, restarted empty, and flushed" => sub {
     my $edge = AffiliateWire->new;
     $edge->load_start(2);

@@ -126,6 +126,8 @@ uint64_t tracker_journal_dropped(const struct tracker_journal *journal);
 bool tracker_journal_wants_spare(const struct tracker_journal *journal, uint32_t *number);
 /* Steals the spare's fd and mapping.  One that cannot be used (a second one, another number) is discarded. */
 void tracker_journal_give_spare(struct tracker_journal *journal, struct tracker_spare *spare);
+/* For an owner that ends, before its close: unlinks the spare that it never entered.  Returns its bytes. */
+uint64_t tracker_journal_return_spare(struct tracker_journal *journal);
 
 /* ---- durability ---- */
 

@@ -104,6 +104,15 @@ tracker_journal_give_spare(struct tracker_journal *journal, struct tracker_spare
 }
 
 uint64_t
+tracker_journal_return_spare(struct tracker_journal *journal)
+{
+    uint64_t bytes = journal->spare.fd >= 0 ? journal->spare.size : 0;
+
+    tracker_spare_discard(&journal->spare, journal->dir_fd, &journal->identity);
+    return bytes;
+}
+
+uint64_t
 tracker_journal_drop(struct tracker_journal *journal)
 {
     struct tracker_segment_counters *counters = tracker_segment_counters(journal);

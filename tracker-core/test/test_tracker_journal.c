@@ -169,6 +169,10 @@ spares(void **state)
     assert_int_equal(tracker_spare_make(&second, folder.fd, &journal->identity, 2, TESTING_SEGMENT), 0);
     tracker_journal_give_spare(journal, &second); /* one is at hand */
     assert_int_equal(testing_folder_count(&folder), 2);
+    assert_int_equal(tracker_journal_return_spare(journal), 24576);
+    assert_int_equal(tracker_journal_return_spare(journal), 0);
+    assert_int_equal(testing_folder_count(&folder), 1);
+    testing_give_spare(journal, TESTING_SEGMENT);
 
     while (testing_append(journal)) {
     }
