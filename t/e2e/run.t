@@ -48,6 +48,13 @@ key=$(sha256sum <"$STATE/etc/edge.key")
 click() { curl -sS -o /dev/null -D - "$URL/c/$(demo '.links[0].code')" | sed -n 's/^Set-Cookie: aff_[0-9]*=[^.]*\.\([^;]*\).*/\1/p'; }
 first=$(click)
 like "$first" '^[-0-9A-Z_a-z]{40}$' 'a click is answered'
+curl -s -o /dev/null "$URL/setup/setup_whoever-reads-this-is-admin"
+logged() { grep -q " /healthz" "$STATE/log/access.log"; }
+curl -s -o /dev/null "$URL/healthz"
+await 10 logged
+ok $? 'requests are logged'
+grep -rq whoever-reads-this "$STATE/log"
+is $? 1 'but the secret of a set-up link stands in no log'
 if [ "$(id -u)" = 0 ]; then
     is "$(ps -o user= -p "$(cat "$STATE/run/redis.pid")" "$(cat "$STATE/run/affiliated.pid")" | sort -u)" www-data \
        'as root, Redis and affiliated run as the worker user'
