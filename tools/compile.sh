@@ -54,7 +54,8 @@ nginx_version_of() {
     sed -n 's/^#define NGINX_VERSION *"\(.*\)"/\1/p' "$1/src/core/nginx.h"
 }
 
-# The module as Debian's nginx loads it: its own configure flags, so that the signatures match.
+# The module as Debian's nginx loads it: its own configure flags, so that the signatures match.  -O3 saves 3 % of a
+# click's instructions (bench click).
 build_module() {
     local version folder
     version=$(nginx_version_of "$NGINX_SOURCE_PACKAGE")
@@ -63,7 +64,7 @@ build_module() {
         . "$NGINX_SOURCE_PACKAGE/conf_flags"
         cd "$NGINX_SOURCE_PACKAGE"
         configure_once "$folder" ./configure "${NGX_CONF_FLAGS[@]}" \
-            --with-cc-opt='-g -O2 -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIC' \
+            --with-cc-opt='-g -O3 -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIC' \
             --with-ld-opt='-Wl,-z,relro -Wl,-z,now -fPIC' \
             --add-dynamic-module="$ROOT" --builddir="$folder"
         make -s -j2 -f "$folder/Makefile" modules
@@ -74,7 +75,7 @@ build_module() {
 
 # A whole nginx from sources: KIND static (module linked in) or dynamic (module beside it), SAN or nothing.
 build_nginx() {
-    local source kind=$2 san=$3 folder copy add=--add-dynamic-module cc_opt='-g -O2' ld_opt=
+    local source kind=$2 san=$3 folder copy add=--add-dynamic-module cc_opt='-g -O3' ld_opt=
     [ -f "$1/src/core/nginx.h" ] || die "$1 holds no nginx sources"
     source=$(cd "$1" && pwd -P)
     plain_path "$source" "the path of nginx's sources"
