@@ -130,9 +130,11 @@ edge_tool() {
     fi
 }
 
+# The server under ASan and UBSan; what they find, it ends with.
 suite_api() {
-    build
-    suite api admin-backend/test/*.t admin-backend/test/api/*.t
+    make -s -j2 -C tracker-core O=../build/core-san SAN=1 lib
+    make -s -j2 -C admin-backend O=../build/admin-san CORE=../build/core-san SAN=1 ../build/admin-san/api_serve
+    API_SERVE=$BUILD/admin-san/api_serve SUITE_JOBS=2 suite api admin-backend/test/api/*.t
 }
 
 suite_e2e() {

@@ -1,0 +1,102 @@
+#!/usr/bin/perl
+#
+# The description and the server say the same: docs/openapi.yaml is itself valid, every route of the table stands in it
+# with its roles and vice versa, every parameter it promises is taken, and its examples work when they are sent.  (That
+# answers look as described, lib/Api.pm holds in every suite.)  What could break: a route added and not described, a
+# role widened in the table alone, a field renamed.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Api;
+use Test::More;
+
+my $api = Api->start;
+my $document = Api::document();
+my $paths = $document->get('/paths');
+
+is(join("\n", @{ $document->errors }), '', 'docs/openapi.yaml is OpenAPI 3.0');
+
+# ---- routes ----
+
+my (%described, %there);
+for my $path (keys %$paths) {
+    for my $method (keys %{ $paths->{$path} }) {
+        my $operation = $paths->{$path}{$method};
+        my $public = $operation->{security} && !@{ $operation->{security} };
+        $described{"\U$method\E $path"} = join ' ', sort $public ? 'public' : @{ $operation->{'x-roles'} // [] }
+            unless $operation->{'x-edge'};
+    }
+}
+$there{"$_->{method} $_->{path}"} = join ' ', sort @{ $_->{roles} } for @{ $api->{routes} };
+is_deeply(\%described, \%there, 'the same routes for the same roles in the table and in the document');
+
+my @operations = sort keys %described;
+for my $operation (@operations) {
+    my ($method, $path) = split / /, $operation;
+    my %known = map { $_->{name} => 1 } @{ $document->parameters_for_request([ $method, $path ]) };
+    is(join(' ', grep { !$known{$_} } $path =~ /\{(\w+)\}/g), '', "$operation describes what stands in its path");
+}
+
+# ---- parameters of lists ----
+
+my %value = (
+    page_size => 7, sort => '-created_at', status => 'pending,active', from => '2024-04-01T00:00:00Z',
+    to => '2024-06-01T00:00:00%2B02:00', q => 'a', cursor => undef, code => 'x', event => 'sale', click_id => 'x',
+    method => 'wallet', role => 'admin', actor => 'staff:1', object_type => 'staff', object_id => '1',
+    email => 'a@b.example',
+);
+for my $operation (grep { /^GET/ && !/\{/ } @operations) {
+    my (undef, $path) = split / /, $operation;
+    my @names = map { $_->{name} } grep { $_->{in} eq 'query' } @{ $document->parameters_for_request([ get => $path ]) };
+    my $sort = $path =~ /audit$/ ? '-at' : $value{sort};
+    my $query = join '&', map { my $v = $_ eq 'sort' ? $sort : /_id$/ ? 1 : $value{$_}; defined $v ? "$_=$v" : () } @names;
+    is($api->get("$path?$query")->{status}, 200, "GET $path takes what it promises: " . (join(', ', @names) || 'nothing'));
+    $api->is_error($api->get("$path?surprise=1"), 422, 'invalid_fields', "GET $path takes nothing else", 'surprise');
+}
+
+# ---- examples, in an order in which they can work ----
+
+sub example {
+    my ($method, $path) = @_;
+    return $paths->{$path}{$method}{requestBody}{content}{'application/json'}{example};
+}
+sub replay {
+    my ($method, $template, $path, $wanted) = @_;
+    my $body = example($method, "$Api::ADMIN/$template");
+    ok(defined $body, "\U$method\E $template has an example");
+    my $answer = $api->ask(uc $method, $path, $body);
+    is($answer->{status}, $wanted, "\U$method\E $path: the example works") or diag($answer->{body});
+    delete $described{"\U$method\E $Api::ADMIN/$template"};
+    return $answer->{json};
+}
+
+$api->patch('groups/1', { name => 'Before' });    # leaves the examples their names
+$api->patch('campaigns/1', { name => 'Before' });
+$api->say('advance', 3 * 365 * 86400);            # their dates are past
+for (qw(groups affiliates campaigns links api_users staff)) {
+    my $object = replay('post', $_, $_, 201);
+    my $path = "$_/$object->{id}";
+    delete $object->{key};    # shown once
+    is_deeply($api->get($path)->{json}, $object, "GET $path shows what was made");
+    replay('patch', "$_/{id}", $path, 200) unless $_ eq 'staff';
+}
+replay('post', 'api_users/{id}/keys', 'api_users/1/keys', 201);
+replay('patch', 'settings', 'settings', 200);
+my $referral = $api->say('sell', '100.00', 'EUR', 'EXAMPLE', $api->{program}{link});
+replay('post', 'affiliates/bulk', 'affiliates/bulk', 200);
+replay('post', 'referrals/bulk', 'referrals/bulk', 200);
+replay('patch', 'referrals/{id}', "referrals/$referral->{id}", 200);
+my $second = $api->say('sell', '50.00', 'EUR', 'EXAMPLE2', $api->{program}{link});
+replay('post', 'commissions/bulk', 'commissions/bulk', 200);
+my $payout = replay('post', 'payouts', 'payouts', 201);
+replay('post', 'payouts/{id}/cancel', "payouts/$payout->{id}/cancel", 200);
+$payout = replay('post', 'payouts', 'payouts', 201);
+replay('post', 'payouts/{id}/submit', "payouts/$payout->{id}/submit", 200);
+replay('post', 'payouts/{id}/pay', "payouts/$payout->{id}/pay", 200);
+my $login = example('post', "$Api::ADMIN/session");
+$api->post('staff', { %$login, role => 'viewer' });
+replay('post', 'session', 'session', 200);
+is_deeply([ grep { !/^(GET|DELETE) |\/setup\// } sort keys %described ], [], 'no other operation has a body');
+
+$api->finish;
