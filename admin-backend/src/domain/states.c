@@ -66,6 +66,37 @@ MACHINE(referral, 3, 3)
 MACHINE(commission, 5, 5)
 MACHINE(payout, 4, 3)
 
+/* A person clicks twice, a script retries: only decisions can be reached, not the steps of a payout. */
+bool
+referral_reached(enum referral_state state, enum referral_event event)
+{
+    switch (event) {
+    case REFERRAL_APPROVE:
+        return state == REFERRAL_APPROVED;
+    case REFERRAL_REJECT:
+        return state == REFERRAL_REJECTED;
+    case REFERRAL_REOPEN:
+        return state == REFERRAL_PENDING;
+    }
+    return false;
+}
+
+bool
+commission_reached(enum commission_state state, enum commission_event event)
+{
+    switch (event) {
+    case COMMISSION_APPROVE:
+        return state == COMMISSION_APPROVED;
+    case COMMISSION_REJECT:
+        return state == COMMISSION_REJECTED;
+    case COMMISSION_BUNDLE:
+    case COMMISSION_PAY:
+    case COMMISSION_RELEASE:
+        break;
+    }
+    return false;
+}
+
 const char *
 referral_state_name(enum referral_state state)
 {

@@ -36,6 +36,10 @@ bool referral_next(enum referral_state from, enum referral_event event, enum ref
 bool commission_next(enum commission_state from, enum commission_event event, enum commission_state *to);
 bool payout_next(enum payout_state from, enum payout_event event, enum payout_state *to);
 
+/* Whether the object is already where the event leads: approving what is approved asks for nothing, and is no error. */
+bool referral_reached(enum referral_state state, enum referral_event event);
+bool commission_reached(enum commission_state state, enum commission_event event);
+
 const char *referral_state_name(enum referral_state state);
 const char *commission_state_name(enum commission_state state);
 const char *payout_state_name(enum payout_state state);

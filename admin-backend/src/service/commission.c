@@ -44,6 +44,7 @@ commission_act(const struct service *service, const struct actor *actor, int64_t
 static enum service_result
 act(struct db *db, struct decision *decision, struct service_error *error)
 {
+    enum commission_event event = *(enum commission_event *) decision->ctx;
     struct change         change = change_of(decision);
     struct commission_row row;
     enum db_result        rc = commission_find(db, decision->id, &row);
@@ -55,7 +56,10 @@ act(struct db *db, struct decision *decision, struct service_error *error)
     if (row.reverses_id != 0)
         return service_refuse(error, SERVICE_CONFLICT, "is_reversal",
                               "A reversal follows its referral: reopen that to earn the commission again.");
-    rc = step_commission(db, &row, *(enum commission_event *) decision->ctx, &change);
+    decision->unchanged = commission_reached(row.state, event);
+    if (decision->unchanged)
+        return SERVICE_OK;
+    rc = step_commission(db, &row, event, &change);
     if (rc == DB_CONFLICT)
         return service_refuse(error, SERVICE_CONFLICT, "illegal_state", "A commission that is %s cannot take this step.",
                               commission_state_name(row.state));

@@ -124,10 +124,13 @@ change(struct db *db, struct attempt *attempt)
     if (rc != DB_ROW)
         return service_from_db(attempt->error, rc, decision->action);
 
+    decision->unchanged = false;
     result = decision->step(db, decision, attempt->error);
     if (result == SERVICE_OK) {
         rc = list_one(db, decision->spec, decision->id, &attempt->object);
-        if (rc == DB_ROW)
+        if (rc == DB_ROW && decision->unchanged)
+            rc = DB_OK;
+        else if (rc == DB_ROW)
             rc = audit_write(db, decision->actor, decision->at_us, decision->action, decision->object_type,
                              decision->id, before, attempt->object, decision->reason);
         if (rc != DB_OK)

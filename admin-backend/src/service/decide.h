@@ -20,6 +20,7 @@ struct decision {
     const char             *reason;
     bool                    config;      /* edges must know: `version` is a fresh configuration version for the rows it touches */
     int64_t                 version;
+    bool                    unchanged;   /* out: the step found done what it was to do: no audit row */
     uint64_t                at_us;       /* when: one reading of the clock for rows, history, postings and audit */
     /* Fills *error and returns a result; SERVICE_OK goes on to the audit row and the commit. May run again on a retry. */
     enum service_result (*step)(struct db *db, struct decision *decision, struct service_error *error);

@@ -52,13 +52,17 @@ referral_act(const struct service *service, const struct actor *actor, int64_t i
 static enum service_result
 act(struct db *db, struct decision *decision, struct service_error *error)
 {
+    enum referral_event event = *(enum referral_event *) decision->ctx;
     struct change       change = change_of(decision);
     struct referral_row row;
     enum db_result      rc = referral_find(db, decision->id, &row);
 
     if (rc != DB_ROW)
         return service_from_db(error, rc == DB_DONE ? DB_FAILED : rc, "referral_find");
-    rc = step_referral(db, &row, *(enum referral_event *) decision->ctx, &change);
+    decision->unchanged = referral_reached(row.state, event);
+    if (decision->unchanged)
+        return SERVICE_OK;
+    rc = step_referral(db, &row, event, &change);
     if (rc == DB_CONFLICT)
         return service_refuse(error, SERVICE_CONFLICT, "illegal_state",
                               "A referral that is %s, or whose commission is in a live payout, cannot take this step.",
