@@ -191,6 +191,28 @@ an_edge_gets_what_the_database_has(void **state)
     assert_int_equal(tracker_snapshot_version(&w->edge), 7);
 }
 
+/* Else whoever balances load by /readyz takes the daemon out at every change. */
+static void
+a_change_on_its_way_is_no_reason_to_be_unready(void **state)
+{
+    struct world           *w = *state;
+    struct tracker_link_row link;
+
+    begin(w);
+    TEST_AWAIT(publisher_ready(w->publisher));
+    kill(w->redis.pid, SIGSTOP); /* it stays on its way for a while */
+    change(w, "UPDATE links SET state = 'paused', version = " VERSION " WHERE id = 3");
+    for (uint64_t at = test_monotonic_ms(); test_monotonic_ms() - at < 300;) {
+        if (!publisher_ready(w->publisher)) {
+            kill(w->redis.pid, SIGCONT);
+            fail_msg("unready during a change");
+        }
+    }
+    kill(w->redis.pid, SIGCONT);
+    TEST_AWAIT(edge_link(w, "first", &link) && link.state == TRACKER_STATE_PAUSED);
+    TEST_AWAIT(publisher_ready(w->publisher));
+}
+
 static void
 a_change_is_there_within_a_second(void **state)
 {
@@ -305,6 +327,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(an_edge_gets_what_the_database_has, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_change_on_its_way_is_no_reason_to_be_unready, setup, teardown),
         cmocka_unit_test_setup_teardown(a_change_is_there_within_a_second, setup, teardown),
         cmocka_unit_test_setup_teardown(one_bad_row_stops_nobody, setup, teardown),
         cmocka_unit_test_setup_teardown(an_emptied_redis_is_filled_again, setup, teardown),

@@ -32,7 +32,8 @@ struct publisher {
 
     struct snapshot base, delta; /* delta.bytes NULL: none */
     uint64_t        base_at_ms;
-    atomic_bool     published;   /* what is held is in Redis, as far as we know */
+    bool            published;   /* what is held is in Redis, as far as we know */
+    atomic_bool     ready;       /* it was after the last step: on its way to the next one nobody is unready */
     bool            base_put;    /* the base's chunks are: a delta needs not look for them */
     uint64_t        look_at_ms;
     bool            failing;     /* the database did not answer: said once */
@@ -102,7 +103,7 @@ publisher_stop(struct publisher *publisher)
 bool
 publisher_ready(const struct publisher *publisher)
 {
-    return atomic_load(&publisher->published);
+    return atomic_load(&publisher->ready);
 }
 
 void
@@ -136,9 +137,10 @@ publisher_wait(struct publisher *publisher)
 void
 publisher_run(struct publisher *publisher)
 {
-    do
+    do {
         publisher_step(publisher);
-    while (publisher_wait(publisher));
+        atomic_store(&publisher->ready, publisher->published);
+    } while (publisher_wait(publisher));
 }
 
 static void
