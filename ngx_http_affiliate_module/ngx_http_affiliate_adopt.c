@@ -201,6 +201,15 @@ ngx_http_affiliate_adopt_delete(ngx_http_affiliate_found_t *found)
     return 1;
 }
 
+/* Has a restored database, which may lack it, taken the place of the one that had all of it? */
+static ngx_uint_t
+ngx_http_affiliate_adopt_outdated(const ngx_http_affiliate_found_t *found)
+{
+    uint64_t life = ngx_http_affiliate_ship_incarnation(found->partition);
+
+    return life != 0 && life != found->sidecar.incarnation;
+}
+
 uint64_t
 ngx_http_affiliate_adopt_free(enum tracker_journal_kind kind, uint64_t need)
 {
@@ -213,6 +222,7 @@ ngx_http_affiliate_adopt_free(enum tracker_journal_kind kind, uint64_t need)
         for (i = 0; i < survey.known.n; i++) {
             found = &survey.known.elts[i];
             if (found->kind == kind && found->sidecar.incarnation != 0 && !found->gone && !found->forked
+                && !ngx_http_affiliate_adopt_outdated(found)
                 && (oldest == NULL || found->sidecar.drained_ms < oldest->sidecar.drained_ms)
                 && ngx_http_affiliate_find_held(&found->id) == NULL)
             {

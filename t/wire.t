@@ -150,6 +150,37 @@ subtest "a restored database, a restarted consumer" => sub {
     delivered($edge, "after a restart of the consumer", \@ids);
 };
 
+subtest "a full quota does not take what a restored database lacks" => sub {
+    my $edge = AffiliateWire->new(workers => 1, journal => "traffic=16m money=16m retain=1h sync=100ms");
+    my $drained = sub { scalar(my @s = glob "$edge->{dir}/state/journal/*.drained") };
+    my (@ids, $refused);
+    $edge->consumer("backup"); # of nothing
+    for my $n (1 .. 11) { # more than a worker holds at a time
+        push @ids, $edge->clicks(5);
+        my ($old) = $edge->workers;
+        kill KILL => $old;
+        ok($edge->await($SECONDS, sub { my @w = $edge->workers; @w == 1 && $w[0] != $old }), "worker $n is dead") or return;
+    }
+    ok($edge->await($SECONDS, sub { $drained->() >= 11 }), "their journals are drained");
+    delivered($edge, "before the restore", \@ids);
+
+    $edge->consumer("drop 1000000");
+    $edge->consumer("restore");
+    ok($edge->await($SECONDS, sub { $edge->gauge("orphans") >= 8 }), "they are offered to the new life, as many as fit");
+    my $socket = $edge->connect_http;
+    my $agent = "x" x 400;
+    my $text = "GET /c/abc?sub1=$agent&sub2=$agent&sub3=$agent HTTP/1.1\r\nHost: t\r\nUser-Agent: $agent\r\nReferer: http://$agent/\r\n\r\n";
+    for (my $n = 1; $n < 40000 && !$refused; $n++) {
+        my ($code, $body, $head) = $edge->request($socket, $text);
+        $refused = $edge->counter("clicks_unrecorded") if $n % 500 == 0;
+    }
+    ok($refused, "the quota is reached");
+    $edge->consumer("drop 0");
+    my %applied;
+    $edge->await($SECONDS, sub { %applied = map { $_ => 1 } $edge->applied; !grep { !$applied{$_} } @ids });
+    is(scalar(grep { !$applied{$_} } @ids), 0, "what was only in drained journals is there again");
+};
+
 subtest "conversions are on disk before they are answered, and shipped at once" => sub {
     my $edge = AffiliateWire->new;
     my ($id) = $edge->clicks(1);
