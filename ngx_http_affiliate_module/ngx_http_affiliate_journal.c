@@ -305,7 +305,7 @@ ngx_http_affiliate_spare_wait(ngx_http_affiliate_writer_t *w)
 {
     struct timespec until;
 
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += NGX_HTTP_AFFILIATE_SPARE_MAX / 1000;
     pthread_mutex_lock(&w->lock);
     while (w->made == 1 && pthread_cond_timedwait(&w->finished, &w->lock, &until) == 0) {
@@ -348,6 +348,7 @@ ngx_http_affiliate_journal_look(ngx_http_affiliate_held_t *held)
 static ngx_http_affiliate_held_t *
 ngx_http_affiliate_journal_wrap(struct tracker_journal *journal)
 {
+    pthread_condattr_t           monotonic;
     ngx_http_affiliate_held_t   *held;
     ngx_http_affiliate_writer_t *w;
 
@@ -363,7 +364,10 @@ ngx_http_affiliate_journal_wrap(struct tracker_journal *journal)
     w->identity = *held->identity;
     w->taken = true;
     pthread_mutex_init(&w->lock, NULL);
-    pthread_cond_init(&w->finished, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC); /* a clock set back must not hold the event loop */
+    pthread_cond_init(&w->finished, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     ngx_http_affiliate_sync_init(w);
     if (ngx_http_affiliate_ship_hold(held)) {
         return held;
