@@ -140,7 +140,7 @@ model_decide(int index, const char *action)
 
     if (strcmp(action, "approve") == 0) {
         if (sale->state != S_PENDING)
-            return false;
+            return sale->state == S_APPROVED; /* decided already: allowed, and nothing changes */
         sale->state = S_APPROVED;
         for (int i = 0; i < entries; i++) {
             if (model.entries[i].sale == index && model.entries[i].state == E_PENDING)
@@ -150,14 +150,14 @@ model_decide(int index, const char *action)
     }
     if (strcmp(action, "reopen") == 0) {
         if (sale->state != S_REJECTED)
-            return false;
+            return sale->state == S_PENDING;
         sale->state = S_PENDING;
         if (sale->last >= 0)
             add_entry(index, model.entries[sale->last].minor, false);
         return true;
     }
     if (sale->state == S_REJECTED)
-        return false;
+        return true;
     for (int i = 0; i < entries; i++) {
         if (model.entries[i].sale == index && model.entries[i].state == E_IN_PAYOUT && !model.entries[i].reversal)
             return false;
@@ -196,7 +196,7 @@ decide_referral(struct money *m)
 static void
 decide_commission(struct money *m)
 {
-    bool          approve = draw(2) == 0, allowed;
+    bool          approve = draw(2) == 0, allowed, decided;
     struct entry *entry;
     int           index;
 
@@ -207,6 +207,7 @@ decide_commission(struct money *m)
         return;
     entry = &model.entries[model.sales[index].last];
     allowed = entry->state == E_PENDING || (!approve && entry->state == E_APPROVED);
+    decided = entry->state == (approve ? E_APPROVED : E_REJECTED);
     int64_t id = number(m, "SELECT MAX(id) AS n FROM commissions WHERE kind = 'commission' AND referral_id = %lld",
                         (long long) model.sales[index].referral);
     if (allowed && approve)
@@ -214,7 +215,7 @@ decide_commission(struct money *m)
     else if (allowed)
         entry->state = E_REJECTED;
     agree(m, commission_act(m->service, &test_admin, id, approve ? "approve" : "reject", "random", NULL, &m->error),
-          allowed, "commission");
+          allowed || decided, "commission");
 }
 
 static bool
