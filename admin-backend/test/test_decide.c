@@ -169,6 +169,33 @@ race(void *ctx)
     return NULL;
 }
 
+static enum db_result
+keep_many(struct db *db, void *ctx)
+{
+    struct once    once = once_for("x", "x");
+    enum db_result rc = DB_OK;
+    char           key[32];
+
+    (void) ctx;
+    for (int i = 0; rc == DB_OK && i < 2500; i++) {
+        snprintf(key, sizeof(key), "bulk/%d", i);
+        rc = once_keep(db, "staff:1", key, once.hash, "{}", test_clock_us);
+    }
+    return rc;
+}
+
+/* Bulk requests leave hundreds of keys each: what is forgotten at a time must not lag behind them for ever. */
+static void
+test_many_keys_are_forgotten_at_once(void **state)
+{
+    struct money *m = *state;
+
+    assert_int_equal(db_write(m->base.pool, DB_BATCH, keep_many, NULL), DB_OK);
+    test_clock_us += 8 * DAY_US;
+    people_forget(m->service);
+    assert_int_equal(test_int(m->base.pool, "SELECT COUNT(*) AS n FROM idempotency_keys WHERE key LIKE 'bulk/%'"), 0);
+}
+
 static void
 test_one_key_by_many_at_once(void **state)
 {
@@ -282,6 +309,7 @@ main(void)
         money_test(test_a_refused_request_keeps_no_key),
         money_test(test_paying_again_after_a_time_out),
         money_test(test_keys_are_forgotten),
+        money_test(test_many_keys_are_forgotten_at_once),
         money_test(test_one_key_by_many_at_once),
         money_test(test_the_chain_sees_every_field),
         money_test(test_secrets_are_kept_nowhere),

@@ -20,6 +20,7 @@
 #define SETUP_US      (86400 * US)
 #define SEEN_EVERY_US (60 * US) /* a session's last use is written at most once a minute */
 #define KEEP_KEYS_US  (7 * 86400 * US)
+#define FORGET_AT_ONCE 1000 /* keys */
 
 #define ATTEMPT_WINDOW_US   (LOGIN_WINDOW_S * US)
 #define ATTEMPTS_BY_EMAIL   10
@@ -506,18 +507,32 @@ staff_get(const struct service *service, int64_t id, json_t **object, struct ser
     return SERVICE_OK;
 }
 
+struct forgetting {
+    const struct service *service;
+    bool                  more;
+};
+
+/* One slice: a transaction that holds the writer for long would hold up everybody. */
 static enum db_result
 forget(struct db *db, void *ctx)
 {
-    const struct service *service = ctx;
-    uint64_t              now = service->now_us();
-    enum db_result        rc = people_delete_old(db, now - ATTEMPT_WINDOW_US);
+    struct forgetting *forgetting = ctx;
+    uint64_t           now = forgetting->service->now_us();
+    enum db_result     rc = people_delete_old(db, now - ATTEMPT_WINDOW_US);
 
-    return rc == DB_OK ? once_forget(db, now - KEEP_KEYS_US, 1000) : rc;
+    if (rc == DB_OK)
+        rc = once_forget(db, now - KEEP_KEYS_US, FORGET_AT_ONCE);
+    forgetting->more = rc == DB_OK && db_changes(db) == FORGET_AT_ONCE;
+    return rc;
 }
 
 void
 people_forget(const struct service *service)
 {
-    (void) db_write(service->pool, DB_BATCH, forget, (void *) service);
+    struct forgetting forgetting = { service, false };
+
+    do {
+        if (db_write(service->pool, DB_BATCH, forget, &forgetting) != DB_OK)
+            return;
+    } while (forgetting.more);
 }
