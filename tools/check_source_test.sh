@@ -70,7 +70,7 @@ finds 'no unbounded or unsafe C functions' admin-backend/src/http/x.c 'void f(ch
 finds 'no host names of mirrors or registries' docs/x.md 'see http://deb.debian.org/debian'
 finds 'no paths of one machine' docs/x.md 'it is in /home/somebody/affiliate'
 finds 'four spaces, no tabs' tracker-core/src/tracker_x.c '\tint x;'
-finds 'no line above 120 characters' tracker-core/src/tracker_x.c "/* $(printf '%0130d' 0) */"
+finds 'no line above 130 characters' tracker-core/src/tracker_x.c "/* $(printf '%0140d' 0) */"
 finds 'no blanks at the end of a line' docs/x.md 'a line  '
 finds 'no merge markers' tracker-core/src/tracker_x.c '<<<<<<< HEAD'
 finds 'nothing left to do in the code: an issue says it better' tracker-core/src/tracker_x.c '/* TODO */'

@@ -132,7 +132,8 @@ test_commissions_of_groups(void **state)
         "null",
         "{\"type\":\"percentage\",\"percentage\":\"12.5\",\"hold_days\":30}",
         "{\"type\":\"fixed\",\"amount\":{\"amount\":\"5.00\",\"currency\":\"EUR\"},\"hold_days\":0}",
-        "{\"type\":\"tiered\",\"tiers\":[{\"from\":0,\"percentage\":\"5\"},{\"from\":10,\"percentage\":\"7.5\"}],\"hold_days\":0}",
+        "{\"type\":\"tiered\",\"tiers\":[{\"from\":0,\"percentage\":\"5\"},{\"from\":10,"
+        "\"percentage\":\"7.5\"}],\"hold_days\":0}",
     };
     struct money *m = *state;
 

@@ -45,7 +45,8 @@ test_commission_due(void **state)
         { &steps, 10000, 20, COMMISSION_DUE, 2000, 200000, 20 },
         { &steps, 10000, INT64_MAX, COMMISSION_DUE, 2000, 200000, 20 },
         { &steps, -1, 10, COMMISSION_NO_BASIS, 0, 150000, 10 },
-        { &late_steps, 10000, 4, COMMISSION_NO_PLAN, 0, -1, -1 }, /* plan_check refuses such a plan; it still pays nothing */
+        /* plan_check refuses such a plan; it still pays nothing */
+        { &late_steps, 10000, 4, COMMISSION_NO_PLAN, 0, -1, -1 },
         { &fifth, TRACKER_MINOR_MAX, 0, COMMISSION_DUE, TRACKER_MINOR_MAX / 5, 200000, -1 },
     };
 

@@ -164,7 +164,10 @@ test_decisions_that_are_refused(void **state)
     must_verify(m);
 }
 
-/* Deciding again what is decided is no error and leaves no trace: people click twice, and a referral's approval has approved its commission. */
+/*
+ * Deciding again what is decided is no error and leaves no trace: people click twice, and a referral's
+ * approval has approved its commission.
+ */
 static void
 test_a_decision_made_already(void **state)
 {

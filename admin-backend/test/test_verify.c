@@ -175,7 +175,8 @@ static const struct corruption {
     { 4, "UPDATE ledger_transactions SET number = number + 100 WHERE number = (SELECT MAX(number) FROM ledger_transactions)" },
     { 4, "UPDATE ledger_transactions SET hash = zeroblob(32) WHERE number = 4" },
     { 4, "UPDATE ledger_transactions SET hash = NULL WHERE number = (SELECT MAX(number) FROM ledger_transactions)" },
-    { 4, "UPDATE ledger_transactions SET hash = NULL, number = NULL WHERE number = (SELECT MAX(number) FROM ledger_transactions)" },
+    { 4, "UPDATE ledger_transactions SET hash = NULL, number = NULL"
+         " WHERE number = (SELECT MAX(number) FROM ledger_transactions)" },
     { 4, "UPDATE ledger_transactions SET number = -1 WHERE number = 2; UPDATE ledger_transactions SET number = 2"
          " WHERE number = 3; UPDATE ledger_transactions SET number = 3 WHERE number = -1" },
 
@@ -296,7 +297,8 @@ static const struct corruption {
     { 17, "UPDATE payouts SET amount_minor = -5 WHERE status = 'draft'" },
 
     { 18, BARE("idempotency_keys") "INSERT INTO idempotency_keys SELECT * FROM idempotency_keys" },
-    { 18, BARE("idempotency_keys") "INSERT INTO idempotency_keys SELECT actor, key, zeroblob(32), body, 1 FROM idempotency_keys" },
+    { 18, BARE("idempotency_keys")
+         "INSERT INTO idempotency_keys SELECT actor, key, zeroblob(32), body, 1 FROM idempotency_keys" },
     { 18, "UPDATE idempotency_keys SET request_hash = zeroblob(31)" },
     { 18, "UPDATE idempotency_keys SET body = ''" },
     { 18, "UPDATE idempotency_keys SET body = '[]'" },

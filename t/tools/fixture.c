@@ -206,7 +206,8 @@ row_add(struct tracker_snapshot_builder *b, struct tracker_str *w, int count)
     }
     if (tracker_str_eq(kind, TRACKER_STR("link")) && count == 7) {
         struct tracker_link_row row = { .id = number(w[1]), .campaign = number(w[2]),
-                                        .affiliate = number(w[3]), .state = number(w[4]), .code = w[5], .destination = template(w[6]) };
+                                        .affiliate = number(w[3]), .state = number(w[4]), .code = w[5],
+                                        .destination = template(w[6]) };
         return tracker_snapshot_add_link(b, &row);
     }
     if (tracker_str_eq(kind, TRACKER_STR("key")) && count == 9) {

@@ -11,7 +11,8 @@
 
 #define PPM 1000000
 
-bool amount_make(int64_t minor, const char *currency, struct tracker_money *out); /* false: unknown currency or out of range */
+/* false: unknown currency or out of range */
+bool amount_make(int64_t minor, const char *currency, struct tracker_money *out);
 bool amount_add(const struct tracker_money *a, const struct tracker_money *b, struct tracker_money *out);
 bool amount_sub(const struct tracker_money *a, const struct tracker_money *b, struct tracker_money *out);
 bool amount_negate(const struct tracker_money *a, struct tracker_money *out);

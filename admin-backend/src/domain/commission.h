@@ -20,7 +20,8 @@ struct plan {
     int64_t              rate_ppm;  /* PERCENTAGE */
     struct tracker_money fixed;     /* FIXED */
     unsigned             tier_count;
-    struct plan_tier     tiers[PLAN_TIERS_MAX]; /* TIERED, ascending by `from`; slab: a conversion takes the rate of the tier it falls in */
+    /* TIERED, ascending by `from`; slab: a conversion takes the rate of the tier it falls in */
+    struct plan_tier     tiers[PLAN_TIERS_MAX];
     int64_t              hold_days;
 };
 
@@ -39,10 +40,16 @@ struct commission_result {
     int64_t              tier_from; /* -1: not tiered */
 };
 
-/* basis NULL: the conversion has no amount. earlier: qualifying conversions of the affiliate before this one in the period. */
+/*
+ * basis NULL: the conversion has no amount. earlier: qualifying conversions of the affiliate before this one
+ * in the period.
+ */
 enum commission_verdict commission_due(const struct plan *plan, const struct tracker_money *basis, int64_t earlier,
                                        struct commission_result *out);
-/* Whether the plan is well-formed: rates 0..100 %, amounts >= 0, tiers from 0 and ascending; *complaint a static sentence. */
+/*
+ * Whether the plan is well-formed: rates 0..100 %, amounts >= 0, tiers from 0 and ascending; *complaint a
+ * static sentence.
+ */
 bool plan_check(const struct plan *plan, const char **complaint);
 
 const char *plan_type_name(enum plan_type type);

@@ -35,7 +35,10 @@ attribute(const struct service *service, struct db *db, const struct fact *fact,
         out->verdict = ATTRIBUTION_TOO_EARLY;
         return rc;
     }
-    /* A click whose cookie knew an earlier one stands for that visitor's last touch; the cookie's first is the other candidate. */
+    /*
+     * A click whose cookie knew an earlier one stands for that visitor's last touch; the cookie's first is
+     * the other candidate.
+     */
     rc = click_first_touch(db, out->touches[0].click.journal, out->touches[0].click.sequence, first);
     if (rc == DB_OK && first[0] != '\0' && strcmp(first, fact->click_id) != 0) {
         out->touches[0].source = TRACKER_TOUCH_COOKIE_LAST;

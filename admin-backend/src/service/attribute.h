@@ -25,7 +25,10 @@ struct attribution {
 /* Reads what it needs in the caller's transaction. */
 enum db_result attribute(const struct service *service, struct db *db, const struct fact *fact,
                          struct attribution *out);
-/* {"rule","touches":[{"source","click_id","verdict","affiliate_id","campaign_id","clicked_at","window_days"},...]}; new. */
+/*
+ * {"rule","touches":[{"source","click_id","verdict","affiliate_id","campaign_id","clicked_at","window_days"},
+ * ...]}; new.
+ */
 json_t *attribution_why(const struct attribution *attribution);
 
 #endif

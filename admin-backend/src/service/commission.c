@@ -139,7 +139,10 @@ step_commission(struct db *db, const struct commission_row *commission, enum com
     return DB_CONFLICT;
 }
 
-/* Debit one account, credit the other, by the commission's amount (negative for a reversal: the sides swap by themselves). */
+/*
+ * Debit one account, credit the other, by the commission's amount (negative for a reversal: the sides swap by
+ * themselves).
+ */
 static enum db_result
 post(struct db *db, const struct commission_row *commission, const char *kind, struct ledger_leg debit,
      struct ledger_leg credit, uint64_t at_us)

@@ -18,11 +18,15 @@ struct decision {
     const char             *action;      /* audit: "commission.approve" */
     int64_t                 id;          /* 0: the step creates the object and sets it */
     const char             *reason;
-    bool                    config;      /* edges must know: `version` is a fresh configuration version for the rows it touches */
+    /* edges must know: `version` is a fresh configuration version for the rows it touches */
+    bool                    config;
     int64_t                 version;
     bool                    unchanged;   /* out: the step found done what it was to do: no audit row */
     uint64_t                at_us;       /* when: one reading of the clock for rows, history, postings and audit */
-    /* Fills *error and returns a result; SERVICE_OK goes on to the audit row and the commit. May run again on a retry. */
+    /*
+     * Fills *error and returns a result; SERVICE_OK goes on to the audit row and the commit. May run again on
+     * a retry.
+     */
     enum service_result (*step)(struct db *db, struct decision *decision, struct service_error *error);
     void                   *ctx;         /* the step's own */
 };

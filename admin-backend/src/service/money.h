@@ -17,8 +17,10 @@
 
 /*
  * commission: {"type":"percentage","percentage":"20"} | {"type":"fixed","amount":{"amount":"5.00","currency":"EUR"}}
- *           | {"type":"tiered","tiers":[{"from":0,"percentage":"10"},...]} | null (back to the wider scope); any of them with "hold_days".
- * Runs inside the caller's transaction: groups and affiliates set theirs as they are written. scope: "affiliate", "group", "program".
+ *           | {"type":"tiered","tiers":[{"from":0,"percentage":"10"},...]} | null (back to the wider scope);
+ * any of them with "hold_days".
+ * Runs inside the caller's transaction: groups and affiliates set theirs as they are written. scope:
+ * "affiliate", "group", "program".
  */
 enum service_result plan_set(const struct service *service, struct db *db, const struct actor *actor,
                              const char *scope, int64_t scope_id, const json_t *commission,
@@ -29,8 +31,10 @@ json_t *plan_view(struct db *db, const char *scope, int64_t scope_id, uint64_t n
 /* ---- derivation (`work`) ---- */
 
 /*
- * Takes up to `limit` open conversion facts: conversion (idempotent by txid) -> attribution -> referral -> commission (pending)
- * with its postings, each fact in a transaction of its own.  A fact that fails three times is set aside ('failed') and counted.
+ * Takes up to `limit` open conversion facts: conversion (idempotent by txid) -> attribution -> referral ->
+ * commission (pending)
+ * with its postings, each fact in a transaction of its own.  A fact that fails three times is set aside
+ * ('failed') and counted.
  * Returns how many were taken, or -1 on a database failure (try again later).
  */
 int money_derive(const struct service *service, int limit);
@@ -46,7 +50,10 @@ enum service_result payout_get(const struct service *service, int64_t id, json_t
 
 /* ---- deciding ---- */
 
-/* action: "approve" (a referral takes its pending commissions along), "reject" (reverses them), "reopen" (reason required). */
+/*
+ * action: "approve" (a referral takes its pending commissions along), "reject" (reverses them), "reopen"
+ * (reason required).
+ */
 enum service_result referral_act(const struct service *service, const struct actor *actor, int64_t id,
                                  const char *action, const char *reason, json_t **referral, struct service_error *error);
 /* tags (array of strings) and notes; if_version 0: whatever the version. */
@@ -69,7 +76,10 @@ enum service_result payout_cancel(const struct service *service, const struct ac
 
 /* ---- checking ---- */
 
-/* Runs every invariant that applies; *report: {"ok":bool,"checked_at":...,"invariants":[{"number","name","ok","violations":[...]}]}. */
+/*
+ * Runs every invariant that applies; *report:
+ * {"ok":bool,"checked_at":...,"invariants":[{"number","name","ok","violations":[...]}]}.
+ */
 enum service_result money_verify(const struct service *service, json_t **report, struct service_error *error);
 
 #endif

@@ -35,7 +35,10 @@ enum service_result affiliate_set_password(const struct service *service, const 
  */
 enum service_result setup_invite(const struct service *service, bool *needed, char *secret,
                                  struct service_error *error);
-/* Makes the first admin with that secret; body {"email","name"?,"password"}. Works once, and only while nobody is there. */
+/*
+ * Makes the first admin with that secret; body {"email","name"?,"password"}. Works once, and only while
+ * nobody is there.
+ */
 enum service_result setup_accept(const struct service *service, const char *secret, const json_t *body,
                                  json_t **object, struct service_error *error);
 

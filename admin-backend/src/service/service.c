@@ -10,7 +10,8 @@
 #include "app/log.h"
 
 enum service_result
-service_refuse(struct service_error *error, enum service_result result, const char *code, const char *format, ...)
+service_refuse(struct service_error *error, enum service_result result, const char *code, const char *format,
+               ...)
 {
     va_list args;
 
@@ -65,5 +66,6 @@ service_from_db(struct service_error *error, enum db_result result, const char *
     }
 
     log_error("database", "%s: %s", what, db_last_message());
-    return service_refuse(error, SERVICE_FAILED, "internal_error", "something went wrong here; it was logged");
+    return service_refuse(error, SERVICE_FAILED, "internal_error",
+                          "something went wrong here; it was logged");
 }

@@ -52,7 +52,10 @@ enum service_result {
     SERVICE_FAILED        /* 500: logged with an id, nothing told */
 };
 
-/* Why not.  code and message are for clients: no SQL, no paths.  fields is owned here (json_decref'd by service_error_clear). */
+/*
+ * Why not.  code and message are for clients: no SQL, no paths.  fields is owned here (json_decref'd by
+ * service_error_clear).
+ */
 struct service_error {
     char    code[48];     /* snake_case, stable: "commission_not_pending" */
     char    message[256];

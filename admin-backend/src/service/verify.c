@@ -347,7 +347,10 @@ winner_of(const json_t *why)
     return NULL;
 }
 
-/* NULL, or why the click does not earn this referral.  A key that was retired proves nothing any more, and breaks nothing. */
+/*
+ * NULL, or why the click does not earn this referral.  A key that was retired proves nothing any more, and
+ * breaks nothing.
+ */
 static const char *
 touch_complaint(const struct check *check, struct db *db, struct db_stmt *row, const char *text, int64_t window_days)
 {

@@ -3,7 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A copy of a column; NULL columns and no memory become "" and NULL: writers check nothing, the database's NOT NULL does. */
+/*
+ * A copy of a column; NULL columns and no memory become "" and NULL: writers check nothing, the database's
+ * NOT NULL does.
+ */
 static char *
 copy(struct db_stmt *stmt, const char *column)
 {

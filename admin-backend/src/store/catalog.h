@@ -84,6 +84,7 @@ enum db_result setting_put(struct db *db, const char *name, const char *value, i
 
 /* Whether a row exists: "affiliates", ... are the tables this header names; used for references in requests. */
 enum catalog_table { CATALOG_GROUP, CATALOG_AFFILIATE, CATALOG_CAMPAIGN, CATALOG_API_USER };
-enum db_result catalog_program_of(struct db *db, enum catalog_table table, int64_t id, int64_t *program_id); /* 0: no such row */
+/* 0: no such row */
+enum db_result catalog_program_of(struct db *db, enum catalog_table table, int64_t id, int64_t *program_id);
 
 #endif

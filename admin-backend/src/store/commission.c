@@ -5,7 +5,8 @@
 #define COMMISSION_COLUMNS                                                                                           \
     "SELECT c.id AS id, c.program_id AS program_id, c.affiliate_id AS affiliate_id, c.referral_id AS referral_id,"    \
     " c.conversion_id AS conversion_id, c.plan_id AS plan_id, c.revision AS revision, c.basis_minor AS basis_minor," \
-    " c.rate_ppm AS rate_ppm, c.reverses_id AS reverses_id, c.period AS period, c.kind AS kind, c.amount_minor AS amount_minor,"                   \
+    " c.rate_ppm AS rate_ppm, c.reverses_id AS reverses_id,"                                                          \
+    " c.period AS period, c.kind AS kind, c.amount_minor AS amount_minor,"                                            \
     " c.currency AS currency, c.status AS status, COALESCE(p.hold_days, 0) AS hold_days"                             \
     " FROM commissions c LEFT JOIN plans p ON p.id = c.plan_id"
 
@@ -67,7 +68,7 @@ copy_short(char *out, size_t cap, const char *text)
 {
     if (text == NULL || strlen(text) >= cap)
         return false;
-    strcpy(out, text);
+    memcpy(out, text, strlen(text) + 1);
     return true;
 }
 

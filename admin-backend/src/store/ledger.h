@@ -32,7 +32,10 @@ struct ledger_entry {
     struct ledger_leg legs[LEDGER_LEGS_MAX];
 };
 
-/* Posts an unsealed entry in the caller's transaction.  An entry that is not double is DB_FAILED: a bug, refused before it is stored. */
+/*
+ * Posts an unsealed entry in the caller's transaction.  An entry that is not double is DB_FAILED: a bug,
+ * refused before it is stored.
+ */
 enum db_result ledger_post(struct db *db, const struct ledger_entry *entry);
 
 /* Numbers and chains up to `limit` unsealed transactions in id order; *sealed = how many. */

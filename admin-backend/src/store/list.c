@@ -419,7 +419,10 @@ sort_value(const struct plan *plan, struct db_stmt *row)
     return plan->sort->type == LIST_INT ? json_integer(db_int(row, column)) : json_string(db_text(row, column));
 }
 
-/* A row more than the page was asked for: when it comes, there is a next page, which begins after the last one shown. */
+/*
+ * A row more than the page was asked for: when it comes, there is a next page, which begins after the last
+ * one shown.
+ */
 static enum db_result
 fetch(struct db *db, const struct plan *plan, json_t **data, json_t **cursor)
 {

@@ -50,7 +50,8 @@ struct list_query {
 enum db_result list_one(struct db *db, const struct list_spec *spec, int64_t id, json_t **object);
 
 /*
- * *page: {"data":[...],"next_cursor":string|null,"total":n,"total_exact":bool}; beyond 100,000 the total says "at least".
+ * *page: {"data":[...],"next_cursor":string|null,"total":n,"total_exact":bool}; beyond 100,000 the total says
+ * "at least".
  * An unknown name or bad value is SERVICE_INVALID with its field.
  */
 enum service_result list_run(struct db *db, const struct list_spec *spec, const struct list_query *query,

@@ -193,7 +193,8 @@ payee_find(struct db *db, int64_t affiliate_id, struct payee *out)
     struct db_stmt *row;
     const char     *method;
     enum db_result  rc = db_query(db, &row,
-                                  "SELECT a.program_id AS program_id, a.group_id AS group_id, a.status AS status, p.currency AS currency,"
+                                  "SELECT a.program_id AS program_id, a.group_id AS group_id,"
+                                   " a.status AS status, p.currency AS currency,"
                                    " COALESCE(g.minimum_payout_minor, 0) AS minimum_minor, g.payout_methods AS methods"
                                    " FROM affiliates a JOIN programs p ON p.id = a.program_id"
                                    " LEFT JOIN affiliate_groups g ON g.id = a.group_id WHERE a.id = $1",

@@ -5,7 +5,10 @@
 /* An unsealed transaction, or a journal's count, is no violation while it may still be on its way. */
 #define SEAL_WITHIN_US "300000000"
 
-/* Corrupt amounts must not overflow the sums that show them: what is out of bounds counts as 0 here, and is named by 5. */
+/*
+ * Corrupt amounts must not overflow the sums that show them: what is out of bounds counts as 0 here, and is
+ * named by 5.
+ */
 #define MINOR_MAX     "1000000000000000"
 #define AMOUNT(x)     "CASE WHEN " x " BETWEEN -" MINOR_MAX " AND " MINOR_MAX " THEN " x " ELSE 0 END"
 #define SUM(x)        "CAST(COALESCE(SUM(" AMOUNT(x) "), 0) AS BIGINT)"
@@ -29,7 +32,10 @@
     " UNION ALL SELECT 'plan ' || id, 'plans', amount_minor, currency FROM plans"                                    \
     "  WHERE amount_minor IS NOT NULL OR currency IS NOT NULL) x"
 
-/* What each object's transactions moved on the accounts of affiliates; `strange`: of another one, or another currency. */
+/*
+ * What each object's transactions moved on the accounts of affiliates; `strange`: of another one, or another
+ * currency.
+ */
 #define POSTED(object, columns)                                                                                      \
     "(SELECT t.object_id AS id, " columns                                                                            \
     "  SUM(CASE WHEN a.affiliate_id <> o.affiliate_id OR l.currency <> o.currency THEN 1 ELSE 0 END) AS strange"      \

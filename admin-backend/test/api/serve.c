@@ -8,6 +8,7 @@
  *     sell AMOUNT CURRENCY TXID LINK  a click and its conversion, derived; answers with the referral
  *     ready yes|no                    what /readyz hears
  *     forget                          what `work` does now and then to what is over
+ *     run SQL                         for what no route does yet
  *
  * With --first-start nobody is on the staff yet, and the set-up secret is printed instead.
  */
@@ -112,6 +113,8 @@ obey(struct money *m, const char *line)
         is_ready = strcmp(word, "yes") == 0;
     else if (strcmp(line, "forget\n") == 0)
         people_forget(m->service);
+    else if (strncmp(line, "run ", 4) == 0)
+        test_run(m->base.pool, line + 4);
     else
         return json_pack("{s:s}", "unknown", line);
     return json_object();
@@ -121,7 +124,7 @@ int
 main(int argc, char **argv)
 {
     struct money        money;
-    char                socket_path[96], line[256], *why;
+    char                socket_path[96], line[1024], *why;
     bool                first_start = argc == 2 && strcmp(argv[1], "--first-start") == 0;
     struct http_options options = { .socket_path = socket_path, .ready = ready };
     struct http_server *server;
