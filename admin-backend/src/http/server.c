@@ -14,8 +14,7 @@
 
 #include "http/http.h"
 
-#define THREADS_DEFAULT 8           /* at most four of them are in a log-in (password.c) */
-#define CONNECTIONS_MAX 512
+#define CONNECTIONS_MAX 512         /* a thread each: who waits for a password holds up nobody */
 #define IDLE_TIMEOUT_S  30
 #define MEMORY_PER_CONN (64u << 10) /* headers and query live here: longer ones are refused by the library */
 #define BODY_FIRST      4096u
@@ -72,10 +71,9 @@ http_start(const struct http_options *options, char **error)
     }
     pthread_mutex_init(&server->lock, NULL);
     pthread_cond_init(&server->idle, NULL);
-    server->daemon = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, take, server,
+    server->daemon = MHD_start_daemon(MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_ITC, 0,
+                                      NULL, NULL, take, server,
                                       MHD_OPTION_LISTEN_SOCKET, fd,
-                                      MHD_OPTION_THREAD_POOL_SIZE,
-                                      options->threads == 0 ? THREADS_DEFAULT : options->threads,
                                       MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX,
                                       MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_S,
                                       MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) MEMORY_PER_CONN,

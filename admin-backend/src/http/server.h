@@ -10,7 +10,6 @@ struct http_server;
 
 struct http_options {
     const char           *socket_path; /* made with mode 0660; a stale one is replaced */
-    unsigned              threads;     /* 0: 8 */
     const struct service *service;     /* borrowed; outlives the server */
     /* True when the daemon can do its work (ingest hears Redis): /readyz. May be NULL. */
     bool (*ready)(void *ctx);
