@@ -8,10 +8,6 @@ use TestAffiliate;
 our $few = "program 7 1 1 30 EUR -\ncampaign 3 7 1 Spring -\naffiliate 5 2 Ann";
 our $loaded = sub { my ($n) = @_; ::wait_for("$n loaded", sub { ::status()->{counters}{snapshots_loaded} >= $n }) };
 our $refused = sub { my ($n) = @_; ::wait_for("$n refused", sub { ::status()->{counters}{snapshots_refused} >= $n }) };
-# The fixed file of the block that runs: the preprocessor numbers them.
-our $name = sub { (sort { -M "$ENV{TEST_NGINX_ROOT}/$a" <=> -M "$ENV{TEST_NGINX_ROOT}/$b" }
-    map { m{([^/]+)$} } glob "$ENV{TEST_NGINX_ROOT}/snapshot-*")[0] };
-
 plan 'no_plan';
 run_tests();
 
@@ -22,7 +18,7 @@ __DATA__
 ["GET /c/spring", "GET /c/summer", "GET /c/spring", "GET /status"]
 --- after eval
 sub {
-    ::snapshot($::name->(), 9, "$::few\nlink 40 3 5 1 summer https://shop.example/summer");
+    ::snapshot($ENV{TEST_NGINX_SNAPSHOT}, 9, "$::few\nlink 40 3 5 1 summer https://shop.example/summer");
     $::loaded->(2);
 }
 --- error_code eval
@@ -40,7 +36,7 @@ sub {
 ["GET /c/spring", "GET /c/spring", "GET /status"]
 --- after eval
 sub {
-    my $path = "$ENV{TEST_NGINX_ROOT}/" . $::name->();
+    my $path = "$ENV{TEST_NGINX_ROOT}/" . $ENV{TEST_NGINX_SNAPSHOT};
     open my $f, '<', $path or die;
     binmode $f;
     my $bytes = do { local $/; <$f> };
@@ -66,7 +62,7 @@ is refused:
 ["GET /c/spring", "GET /c/spring"]
 --- after eval
 sub {
-    my $path = "$ENV{TEST_NGINX_ROOT}/" . $::name->();
+    my $path = "$ENV{TEST_NGINX_ROOT}/" . $ENV{TEST_NGINX_SNAPSHOT};
     open my $f, '>', "$path.new" or die;
     close $f;
     rename "$path.new", $path or die;
@@ -201,7 +197,7 @@ sub {
     print $s "POST /postback HTTP/1.0\r\nX-Api-Key: ak_advertiser\r\nContent-Type: application/x-www-form-urlencoded\r\n"
         . 'Content-Length: ' . length($body) . "\r\n\r\n" . substr($body, 0, 5);
     for my $version (6 .. 8) {
-        ::snapshot($::name->(), $version, CORE::join "\n", @TestAffiliate::ROWS);
+        ::snapshot($ENV{TEST_NGINX_SNAPSHOT}, $version, CORE::join "\n", @TestAffiliate::ROWS);
         $::loaded->($version - 4);
     }
     print $s substr($body, 5);

@@ -14,7 +14,8 @@
 #   --- before      Perl to run before nginx starts (eval section: a sub)
 #   --- after       Perl to run after the first request (eval section: a sub)
 #
-# In configuration $TEST_NGINX_ROOT is the fixture's folder and $TEST_NGINX_STATE the state folder.
+# In configuration $TEST_NGINX_ROOT is the fixture's folder, $TEST_NGINX_STATE the state folder, and
+# $TEST_NGINX_SNAPSHOT the snapshot's name in the fixture's folder.
 package TestAffiliate;
 
 use Test::Nginx::Socket -Base;
@@ -241,6 +242,7 @@ add_block_preprocessor(sub {
     my ($block) = @_;
     $blocks++;
     my $state = $ENV{TEST_NGINX_STATE} = "$root/state-$blocks";
+    $ENV{TEST_NGINX_SNAPSHOT} = "snapshot-$blocks";
     open my $log, '>', "$root/access.log" or die "$root/access.log: $!";
     close $log;
 
@@ -252,6 +254,7 @@ add_block_preprocessor(sub {
             affiliate_state $state;
             affiliate_key_file $root/edge.key;
             affiliate_snapshot $root/snapshot-$blocks;
+            affiliate_zone zone_$blocks:512k; # counters begin at 0, also when nginx is only reloaded
             log_format affiliate '\$affiliate_click_id \$affiliate_id \$affiliate_link \$affiliate_campaign '
                                  '\$affiliate_api_user \$affiliate_verdict';
             access_log $root/access.log affiliate;
