@@ -349,3 +349,37 @@ link 1 3 5 1 long https://shop.example/?{sub1}{sub1}{sub1}{sub1}{sub1}{sub1}
 --- error_code: 302
 --- events
 {"link": 11}
+
+
+
+=== TEST 29: all 256 bytes through a parameter: into the event as they are, into the header only encoded
+--- request eval
+"GET /c/spring?sub1=" . CORE::join "", map { sprintf "%%%02x", $_ } 0 .. 255
+--- raw_response_headers_like eval
+my $encoded = CORE::join "", map { chr($_) =~ /[A-Za-z0-9._~-]/ ? chr : sprintf "%%%02X", $_ } 0 .. 255;
+qr/Location: https:\/\/shop\.example\/\?cid=[-0-9A-Z_a-z]{40}&s=\Q$encoded\E\r\n/
+--- error_code: 302
+--- events eval
+my $shown = CORE::join "", map { $_ < 0x20 || $_ > 0x7e ? sprintf "\\x%02x", $_ : chr } 0 .. 255;
+JSON::PP->new->encode({ sub1 => $shown })
+
+
+
+=== TEST 30: bytes that are no text in headers and in the code
+--- raw_request eval
+my $high = CORE::join "", map { chr } 0x80 .. 0xff;
+"GET /c/spring HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nUser-Agent: $high\r\nReferer: \"'<>$high\r\nAccept-Language: \xff\r\n"
+    . "Cookie: $high; aff_7=$high\r\n\r\n"
+--- error_code: 302
+--- events eval
+my $high = CORE::join "", map { sprintf "\\x%02x", $_ } 0x80 .. 0xff;
+JSON::PP->new->encode({ user_agent => $high, referrer => "\"'<>$high", language => "\\xff", flags => 2 })
+
+
+
+=== TEST 31: codes of every byte find nothing and break nothing
+--- request eval
+[map { sprintf "GET /c/a%%%02x%%%02x", $_, $_ } 1 .. 255]
+--- error_code eval
+[(404) x 255]
+--- events
