@@ -252,6 +252,8 @@ sub template {
 
 # ---- what suites say often ----
 
+sub text { return $json->encode($_[0]) }
+
 # The code of an error, or "" - so that  is($api->code($answer), '')  reads well.
 sub code {
     my ($self, $answer) = @_;
