@@ -23,7 +23,8 @@ echo "# FUZZ_SEED=$seed"
 for target in "$folder"/fuzz_*; do
     [ -x "$target" ] && [ ! -d "$target" ] && [[ $target != *.* ]] || continue
     name=${target##*/}
-    corpus=tracker-core/fuzz/corpus/$name
+    corpus=tracker-core/fuzz/corpus/${name#fuzz_}
+    [ -d "$corpus" ] || corpus=tracker-core/fuzz/corpus/$name
     [ -d "$corpus" ] && [ -n "$(ls "$corpus")" ]
     check "$name has a committed corpus" "$name" [ $? = 0 ]
     check "$name replays its corpus" "$name-replay" "$target" -runs=0 -artifact_prefix="$folder/" "$corpus"

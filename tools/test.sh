@@ -12,7 +12,7 @@ run_tests() {
     done
 
     deps_ensure run test
-    export SUITE_RESULTS=$BUILD/test/results
+    export SUITE_RESULTS=$BUILD/test/results SUITE_LOGS=$BUILD/test
     mkdir -p "$BUILD/test"
     : >"$SUITE_RESULTS"
     for suite in ${*:-$SUITES}; do
