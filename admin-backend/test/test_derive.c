@@ -212,7 +212,7 @@ test_a_click_that_proves_nothing(void **state)
     id[20] = id[20] == 'A' ? 'B' : 'A';
     tell(m, &(struct sale){ .click = id, .txid = "forged", .amount = "10.00" });
     tell(m, &(struct sale){ .click = "short", .txid = "short", .amount = "10.00" });
-    tell(m, &(struct sale){ .txid = "none", .amount = "10.00" });
+    tell(m, &(struct sale){ .amount = "10.00" });
     derive_all(m);
     assert_int_equal(outcomes(m, "unattributed"), 3);
     assert_int_equal(rows(m, "conversions"), 3);
@@ -400,6 +400,31 @@ test_a_click_that_never_comes(void **state)
     must_verify(m);
 }
 
+/* "Order 17 is approved", from another edge, before order 17: it waits for it, and does not stand in its place. */
+static void
+test_a_word_before_its_conversion(void **state)
+{
+    struct money *m = *state;
+
+    tell_status(m, "order-17", TRACKER_CONVERSION_APPROVED);
+    assert_int_equal(outcomes(m, "parked"), 1);
+    test_clock_us += SECOND_US;
+    tell(m, &(struct sale){ .click = click(m, m->link, 0, NULL), .txid = "order-17", .amount = "10.00" });
+    derive_all(m);
+    test_clock_us += SECOND_US;
+    derive_all(m);
+    assert_int_equal(outcomes(m, "converted"), 1);
+    assert_int_equal(outcomes(m, "status_moved"), 1);
+    assert_int_equal(earned(m), 200);
+
+    /* One that speaks of nothing that ever comes is a conversion of nobody. */
+    tell_status(m, "order-18", TRACKER_CONVERSION_APPROVED);
+    test_clock_us += 15 * 60 * SECOND_US;
+    derive_all(m);
+    assert_int_equal(outcomes(m, "unattributed"), 1);
+    must_verify(m);
+}
+
 /* ---- which plan ---- */
 
 static void
@@ -541,8 +566,9 @@ test_a_poisoned_fact_stops_nobody(void **state)
     struct money *m = *state;
     int64_t       program = m->program;
 
+    click(m, m->link, 0, NULL);
     m->program = 4711; /* no such program: a foreign key refuses the conversion */
-    tell(m, &(struct sale){ .txid = "poison", .amount = "10.00" });
+    tell(m, &(struct sale){ .click = m->click, .txid = "poison", .amount = "10.00" });
     m->program = program;
     tell(m, &(struct sale){ .click = click(m, m->link, 0, NULL), .txid = "good", .amount = "10.00" });
     derive_all(m);
@@ -595,6 +621,7 @@ main(void)
         money_test(test_who_is_not_approved_earns_nothing),
         money_test(test_a_conversion_before_its_click),
         money_test(test_a_click_that_never_comes),
+        money_test(test_a_word_before_its_conversion),
         money_test(test_the_narrowest_plan_wins),
         money_test(test_a_late_event_uses_the_plan_of_then),
         money_test(test_what_earns_nothing),

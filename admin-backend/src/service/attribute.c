@@ -4,12 +4,7 @@
 
 #include "service/view.h"
 
-/*
- * How long a conversion waits for the click it names.  The edge ships within a
- * second; minutes mean that Redis or the backend was down, and the click id proves the click by itself.
- */
-#define PARK_LIMIT_MS (INT64_C(10) * 60 * 1000)
-#define MS_PER_DAY    UINT64_C(86400000)
+#define MS_PER_DAY UINT64_C(86400000)
 
 static enum db_result add_touch(const struct service *service, struct db *db, struct attribution *out,
                                 enum tracker_touch_source source, const char *text);
@@ -86,7 +81,7 @@ is_early(const struct service *service, struct db *db, const struct fact *fact, 
     enum db_result        rc;
 
     *early = false;
-    if (!click->recorded || (int64_t) (service->now_us() / 1000) - fact->received_ms > PARK_LIMIT_MS)
+    if (!click->recorded || service->now_us() >= (uint64_t) fact->received_ms * 1000 + PARK_LIMIT_US)
         return DB_OK;
     rc = journal_progress(db, click->journal, click->sequence, &progress);
     *early = rc == DB_OK && progress != JOURNAL_PASSED;

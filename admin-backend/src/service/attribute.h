@@ -7,6 +7,12 @@
 #include "service/service.h"
 #include "store/fact.h"
 
+/*
+ * How long a conversion waits for the click it names.  The edge ships within a second; minutes mean that Redis or the
+ * backend was down, and the click id proves the click by itself.
+ */
+#define PARK_LIMIT_US (UINT64_C(10) * 60 * 1000000)
+
 enum attribution_verdict {
     ATTRIBUTION_WON,      /* touches[winner] earns it */
     ATTRIBUTION_NOBODY,   /* no candidate, or none eligible: `why` tells */

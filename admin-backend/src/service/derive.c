@@ -1,7 +1,7 @@
 /*
  * Derivation: conversion facts become conversions, referrals and pending
- * commissions.  One fact, one transaction: a fact that cannot be derived stops
- * nobody else, and never the wire.
+ * commissions.  Some facts share a transaction; when one of them cannot be
+ * derived each gets its own, so that it stops nobody else, and never the wire.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,14 +27,17 @@
 static const struct actor system_actor = { "system", "system", NULL };
 
 struct derivation {
-    const struct service *service;
-    struct fact_key       key;
-    struct fact           fact;
-    uint64_t              now_us; /* of this attempt */
+    const struct service  *service;
+    const struct fact_key *keys;
+    int                    count;
+    struct fact            fact;   /* the one at hand */
+    uint64_t               now_us; /* of this attempt */
 };
 
 static int            derive_all(const struct service *service, const struct fact_key *keys, int count);
-static enum db_result derive(struct db *db, void *ctx);
+static enum db_result derive_some(struct db *db, void *ctx);
+static enum db_result derive(struct db *db, struct derivation *d);
+static enum db_result park(struct db *db, const struct derivation *d, uint64_t first_us);
 static enum db_result repeat(struct db *db, const struct derivation *d, const struct conversion_row *known);
 static enum db_result convert(struct db *db, const struct derivation *d, const char *txid);
 
@@ -77,29 +80,55 @@ set_aside(struct db *db, void *ctx)
 {
     struct derivation *d = ctx;
 
-    return fact_failed(db, d->key, FACT_TRIES, d->service->now_us() + RETRY_US);
+    return fact_failed(db, d->keys[0], FACT_TRIES, d->service->now_us() + RETRY_US);
+}
+
+/* One fact by itself, which is set aside when it cannot be derived; false: the database's trouble, not the fact's. */
+static bool
+derive_alone(const struct service *service, const struct fact_key *key)
+{
+    struct derivation d = { .service = service, .keys = key, .count = 1 };
+    enum db_result    rc = db_write(service->pool, DB_BATCH, derive_some, &d);
+
+    if (rc == DB_OK || rc == DB_FULL || rc == DB_RETRY)
+        return rc == DB_OK;
+    log_warn("derive", "conversion fact %lld:%lld cannot be derived, after %d tries it is set aside: %s",
+             (long long) key->journal_id, (long long) key->seq, FACT_TRIES, db_last_message());
+    return db_write(service->pool, DB_BATCH, set_aside, &d) == DB_OK;
 }
 
 static int
 derive_all(const struct service *service, const struct fact_key *keys, int count)
 {
-    struct derivation d = { .service = service };
+    struct derivation d = { .service = service, .keys = keys, .count = count };
+    enum db_result    rc = db_write(service->pool, DB_BATCH, derive_some, &d);
 
+    if (rc == DB_OK)
+        return count;
+    if (rc == DB_FULL || rc == DB_RETRY)
+        return -1;
     for (int i = 0; i < count; i++) {
-        enum db_result rc;
-
-        d.key = keys[i];
-        rc = db_write(service->pool, DB_BATCH, derive, &d);
-        if (rc == DB_OK)
-            continue;
-        if (rc == DB_FULL || rc == DB_RETRY)
-            return -1; /* the database's trouble, not the fact's */
-        log_warn("derive", "conversion fact %lld:%lld cannot be derived, after %d tries it is set aside: %s",
-                 (long long) d.key.journal_id, (long long) d.key.seq, FACT_TRIES, db_last_message());
-        if (db_write(service->pool, DB_BATCH, set_aside, &d) != DB_OK)
+        if (!derive_alone(service, &keys[i]))
             return -1;
     }
     return count;
+}
+
+static enum db_result
+derive_some(struct db *db, void *ctx)
+{
+    struct derivation *d = ctx;
+    enum db_result     rc = DB_OK;
+
+    d->now_us = d->service->now_us();
+    for (int i = 0; rc == DB_OK && i < d->count; i++) {
+        rc = fact_read(db, d->keys[i], &d->fact);
+        if (rc == DB_ROW)
+            rc = derive(db, d);
+        else if (rc == DB_DONE)
+            rc = DB_OK; /* somebody was faster */
+    }
+    return rc;
 }
 
 static const char *
@@ -130,23 +159,28 @@ name_transaction(const struct fact *fact, char txid[TXID_MAX])
         snprintf(txid, TXID_MAX, "fact:%lld:%lld", (long long) fact->key.journal_id, (long long) fact->key.seq);
 }
 
-static enum db_result
-derive(struct db *db, void *ctx)
+/* A word about a conversion ("order 17 is approved") may be here before the conversion, which another edge took. */
+static bool
+speaks_of_another(const struct derivation *d)
 {
-    struct derivation    *d = ctx;
+    return d->fact.txid[0] != '\0' && d->fact.click_id[0] == '\0'
+           && d->now_us < (uint64_t) d->fact.received_ms * 1000 + PARK_LIMIT_US;
+}
+
+static enum db_result
+derive(struct db *db, struct derivation *d)
+{
     struct conversion_row known;
     char                  txid[TXID_MAX];
-    enum db_result        rc = fact_read(db, d->key, &d->fact);
+    enum db_result        rc;
 
-    d->now_us = d->service->now_us();
-    if (rc != DB_ROW)
-        return rc == DB_DONE ? DB_OK : rc;
     name_transaction(&d->fact, txid);
-
     rc = conversion_find(db, d->fact.program_id, d->fact.event, txid, &known);
     if (rc == DB_ROW)
         return repeat(db, d, &known);
-    return rc == DB_DONE ? convert(db, d, txid) : rc;
+    if (rc != DB_DONE)
+        return rc;
+    return speaks_of_another(d) ? park(db, d, CLICK_STEP_US) : convert(db, d, txid);
 }
 
 /* Sleeps half as long again each time. */
@@ -156,7 +190,7 @@ park(struct db *db, const struct derivation *d, uint64_t first_us)
     uint64_t received_us = (uint64_t) d->fact.received_ms * 1000;
     uint64_t sleep_us = first_us + (d->now_us > received_us ? (d->now_us - received_us) / 2 : 0);
 
-    return fact_park(db, d->key, d->now_us + (sleep_us < PARK_MOST_US ? sleep_us : PARK_MOST_US));
+    return fact_park(db, d->fact.key, d->now_us + (sleep_us < PARK_MOST_US ? sleep_us : PARK_MOST_US));
 }
 
 /* ---- said again ---- */
@@ -195,9 +229,9 @@ reject_referral(struct db *db, const struct derivation *d, const struct referral
 static enum db_result
 contradict(struct db *db, const struct derivation *d, int64_t conversion_id, const char *reason)
 {
-    enum db_result rc = conversion_conflict(db, conversion_id, d->key, reason, d->now_us);
+    enum db_result rc = conversion_conflict(db, conversion_id, d->fact.key, reason, d->now_us);
 
-    return rc == DB_OK ? fact_close(db, d->key, "conflict", conversion_id) : rc;
+    return rc == DB_OK ? fact_close(db, d->fact.key, "conflict", conversion_id) : rc;
 }
 
 static enum db_result
@@ -217,7 +251,7 @@ move_status(struct db *db, const struct derivation *d, const struct conversion_r
     rc = conversion_set_status(db, known->id, known->status, status);
     if (rc == DB_OK && follows)
         rc = reject_referral(db, d, &referral);
-    return rc == DB_OK ? fact_close(db, d->key, "status_moved", known->id) : rc;
+    return rc == DB_OK ? fact_close(db, d->fact.key, "status_moved", known->id) : rc;
 }
 
 static enum db_result
@@ -228,7 +262,7 @@ repeat(struct db *db, const struct derivation *d, const struct conversion_row *k
     if (!same_content(&d->fact, known))
         return contradict(db, d, known->id, "other_content");
     if (strcmp(status, known->status) == 0 || strcmp(status, "pending") == 0)
-        return fact_close(db, d->key, "repeated", known->id);
+        return fact_close(db, d->fact.key, "repeated", known->id);
     if (strcmp(known->status, "rejected") == 0)
         return contradict(db, d, known->id, "status_after_rejection");
     return move_status(db, d, known, status);
@@ -268,7 +302,7 @@ convert(struct db *db, const struct derivation *d, const char *txid)
     if (rc != DB_OK)
         return rc;
     if (attribution.verdict == ATTRIBUTION_NOBODY)
-        return fact_close(db, d->key, "unattributed", conversion_id);
+        return fact_close(db, d->fact.key, "unattributed", conversion_id);
 
     affiliate_id = attribution.touches[attribution.winner].affiliate;
     rc = earn(db, d, affiliate_id, &earning);
@@ -277,7 +311,7 @@ convert(struct db *db, const struct derivation *d, const char *txid)
     if (rc == DB_OK && earning.accrues)
         rc = accrue(db, d, affiliate_id, conversion_id, referral_id, &earning);
     json_decref(earning.why);
-    return rc == DB_OK ? fact_close(db, d->key, "converted", conversion_id) : rc;
+    return rc == DB_OK ? fact_close(db, d->fact.key, "converted", conversion_id) : rc;
 }
 
 /* The narrowest scope that has a plan wins; the wider ones were never asked. */
