@@ -20,6 +20,7 @@ usage() {
   stop [--state DIR]                  stop what run started there
   test [SUITE...]                     every suite, or the named ones
   test-long                           the same at release size (the fault test with 1,000,000 clicks)
+  test-clean [root|user] [run|test]   README's commands on a fresh Debian 12 (debootstrap; as root)
   bench [click]                       benchmarks; results as ratios within one run
   check-source [DIR]                  the house rules, by grep
   help                                this text
@@ -35,6 +36,7 @@ case $command in
     stop)         . tools/run.sh; stop "$@" ;;
     test)         . tools/test.sh; run_tests "$@" ;;
     test-long)    . tools/test.sh; LONG=1 run_tests "$@" ;;
+    test-clean)   exec tools/clean_machine.sh "$@" ;;
     bench)        . tools/bench.sh; bench "$@" ;;
     check-source) . tools/compile.sh; build_core; exec tools/check_source.sh "$@" ;;
     help|-h|--help) usage ;;
