@@ -274,6 +274,14 @@ test_who_is_paid(void **state)
     must(m, cancel(m, payout));
     set_status(m, "approve");
     must(m, bundle(m, &payout));
+
+    /* A draft is held with the rest; a payout that went out before may still be booked. */
+    set_status(m, "suspend");
+    must_refuse(m, submit(m, payout), "affiliate_suspended");
+    set_status(m, "approve");
+    must(m, submit(m, payout));
+    set_status(m, "suspend");
+    must(m, pay(m, payout, "B1"));
     must_verify(m);
 }
 

@@ -281,8 +281,9 @@ move_payout(struct money *m)
         break;
     case 1:
     case 2:
-        agree(m, payout_submit(m->service, &test_admin, payout->id, NULL, &m->error), payout->state == P_DRAFT, "submit");
-        if (payout->state == P_DRAFT)
+        agree(m, payout_submit(m->service, &test_admin, payout->id, NULL, &m->error),
+              payout->state == P_DRAFT && !model.suspended[payout->affiliate], "submit");
+        if (payout->state == P_DRAFT && !model.suspended[payout->affiliate])
             payout->state = P_PENDING;
         break;
     default:

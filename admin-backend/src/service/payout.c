@@ -67,6 +67,19 @@ payout_create(const struct service *service, const struct actor *actor, int64_t 
     return decide(&decision, payout, error);
 }
 
+static bool
+is_held(const struct payee *payee)
+{
+    return strcmp(payee->status, "suspended") == 0;
+}
+
+static enum service_result
+refuse_held(struct service_error *error)
+{
+    return service_refuse(error, SERVICE_CONFLICT, "affiliate_suspended",
+                          "The affiliate is suspended: what was earned is held.");
+}
+
 /* Reasons why an affiliate gets no payout now, before anything is written. */
 static enum service_result
 check_due(struct db *db, const struct payee *payee, int64_t affiliate_id, const char *currency, int64_t minimum_minor,
@@ -78,9 +91,8 @@ check_due(struct db *db, const struct payee *payee, int64_t affiliate_id, const 
 
     if (rc != DB_OK)
         return service_from_db(error, rc, "payout_eligible");
-    if (strcmp(payee->status, "suspended") == 0)
-        return service_refuse(error, SERVICE_CONFLICT, "affiliate_suspended",
-                              "The affiliate is suspended: what was earned is held.");
+    if (is_held(payee))
+        return refuse_held(error);
     if (count == 0 || due <= 0)
         return service_refuse(error, SERVICE_CONFLICT, "nothing_due", "Nothing is due to this affiliate.");
     if (due < minimum_minor) {
@@ -173,17 +185,27 @@ payout_submit(const struct service *service, const struct actor *actor, int64_t 
     return decide(&decision, payout, error);
 }
 
+/*
+ * A draft made before the suspension is held too.  A payout that was submitted may still be marked paid: the
+ * money may have left already, and the ledger must be able to say so.
+ */
 static enum service_result
 submit(struct db *db, struct decision *decision, struct service_error *error)
 {
     struct change       change = change_of(decision);
     struct payout_row   payout;
+    struct payee        payee;
     enum payout_state   to;
     enum service_result result = enter(db, decision->id, PAYOUT_SUBMIT, &payout, &to, error);
     enum db_result      rc;
 
     if (result != SERVICE_OK)
         return result;
+    rc = payee_find(db, payout.affiliate_id, &payee);
+    if (rc != DB_ROW)
+        return service_from_db(error, rc == DB_DONE ? DB_FAILED : rc, "payee_find");
+    if (is_held(&payee))
+        return refuse_held(error);
     rc = payout_move(db, payout.id, payout.state, to, &change);
     return rc == DB_OK ? SERVICE_OK : service_from_db(error, rc, "payout_move");
 }
