@@ -202,6 +202,8 @@ void      ngx_http_affiliate_snapshot_exit(ngx_cycle_t *cycle);
 
 /* What this worker answers with; NULL: none yet.  Valid until control returns to the event loop. */
 const struct tracker_snapshot *ngx_http_affiliate_snapshot(void);
+/* Changes with each snapshot of this worker; 0 before the first. */
+ngx_uint_t ngx_http_affiliate_snapshot_serial(void);
 /* The same, valid as long as pool lives.  NULL: none yet, or no memory. */
 const struct tracker_snapshot *ngx_http_affiliate_snapshot_pin(ngx_pool_t *pool);
 

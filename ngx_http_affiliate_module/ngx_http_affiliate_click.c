@@ -21,11 +21,7 @@ typedef struct {
     struct tracker_str              click_id; /* points into the request's context; empty for HEAD */
     struct tracker_click            event;
     /* from here on unset at first */
-    struct tracker_link_row         link;
-    struct tracker_campaign_row     campaign;
-    struct tracker_program_row      program;
-    struct tracker_affiliate_row    affiliate;
-    struct tracker_str              template; /* compiled: where this visitor goes */
+    const ngx_http_affiliate_route_t *route;
     struct tracker_str              url;      /* expanded, in the pool */
     struct tracker_cookie           cookie;   /* when the event says REPEAT */
 } ngx_http_affiliate_visit_t;
@@ -34,7 +30,7 @@ static ngx_int_t ngx_http_affiliate_click_method(ngx_http_request_t *r);
 static ngx_int_t ngx_http_affiliate_click_unavailable(ngx_http_request_t *r);
 static ngx_int_t ngx_http_affiliate_click_code(ngx_http_affiliate_visit_t *visit);
 static ngx_int_t ngx_http_affiliate_click_not_found(ngx_http_affiliate_visit_t *visit);
-static ngx_int_t ngx_http_affiliate_click_destination(ngx_http_affiliate_visit_t *visit);
+static void      ngx_http_affiliate_click_begin(ngx_http_affiliate_visit_t *visit);
 static void      ngx_http_affiliate_click_headers(ngx_http_affiliate_visit_t *visit);
 static ngx_int_t ngx_http_affiliate_click_query(ngx_http_affiliate_visit_t *visit);
 static struct tracker_str *ngx_http_affiliate_click_field(struct tracker_click *event,
@@ -67,8 +63,8 @@ ngx_http_affiliate_click_handler(ngx_http_request_t *r)
         return rc;
     }
 
-    /* rows and cookie are filled before they are read: only what is read unset needs to be zero */
-    ngx_memzero(&visit, offsetof(ngx_http_affiliate_visit_t, link));
+    /* the rest is filled before it is read: only what is read unset needs to be zero */
+    ngx_memzero(&visit, offsetof(ngx_http_affiliate_visit_t, route));
     visit.request = r;
     visit.conf = ngx_http_get_module_loc_conf(r, ngx_http_affiliate_module);
     visit.snapshot = ngx_http_affiliate_snapshot();
@@ -79,15 +75,17 @@ ngx_http_affiliate_click_handler(ngx_http_request_t *r)
     if (ngx_http_affiliate_click_code(&visit) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-    if (!tracker_snapshot_link(visit.snapshot, visit.code, &visit.link)) {
+    visit.route = ngx_http_affiliate_route(visit.snapshot, visit.code);
+    if (visit.route == NULL) {
         ngx_http_affiliate_count(CLICKS_UNKNOWN);
         return ngx_http_affiliate_click_not_found(&visit);
     }
-    if (ngx_http_affiliate_click_destination(&visit) != NGX_OK) {
+    if (visit.route->template.len == 0) {
         ngx_http_affiliate_count(CLICKS_REFUSED);
         return ngx_http_affiliate_click_not_found(&visit);
     }
 
+    ngx_http_affiliate_click_begin(&visit);
     ngx_http_affiliate_click_headers(&visit);
     if (r->args.len != 0 && ngx_http_affiliate_click_query(&visit) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -177,41 +175,18 @@ ngx_http_affiliate_click_not_found(ngx_http_affiliate_visit_t *visit)
     return ngx_http_affiliate_send_empty(r, NGX_HTTP_MOVED_TEMPORARILY);
 }
 
-/* NGX_DECLINED: the link leads nowhere. */
-static ngx_int_t
-ngx_http_affiliate_click_destination(ngx_http_affiliate_visit_t *visit)
+/* What the link says about the event. */
+static void
+ngx_http_affiliate_click_begin(ngx_http_affiliate_visit_t *visit)
 {
-    struct tracker_click *event = &visit->event;
+    struct tracker_click             *event = &visit->event;
+    const ngx_http_affiliate_route_t *route = visit->route;
 
-    if (!tracker_snapshot_campaign(visit->snapshot, visit->link.campaign, &visit->campaign)
-        || !tracker_snapshot_program(visit->snapshot, visit->campaign.program, &visit->program)
-        || !tracker_snapshot_affiliate(visit->snapshot, visit->link.affiliate, &visit->affiliate))
-    {
-        return NGX_DECLINED;
-    }
-
-    event->link = visit->link.id;
-    event->campaign = visit->campaign.id;
-    event->program = visit->program.id;
-    event->affiliate = visit->affiliate.id;
-
-    if (visit->link.state != TRACKER_STATE_ACTIVE || visit->campaign.state != TRACKER_STATE_ACTIVE
-        || visit->program.state != TRACKER_STATE_ACTIVE)
-    {
-        event->flags |= TRACKER_CLICK_PAUSED;
-    }
-    if (visit->affiliate.state != TRACKER_AFFILIATE_APPROVED) {
-        event->flags |= TRACKER_CLICK_NOT_ACCRUING;
-    }
-
-    if (!(event->flags & TRACKER_CLICK_PAUSED) && visit->affiliate.state != TRACKER_AFFILIATE_TERMINATED) {
-        visit->template = visit->link.destination;
-    } else if (visit->campaign.fallback.len != 0) {
-        visit->template = visit->campaign.fallback;
-    } else {
-        visit->template = visit->program.fallback;
-    }
-    return visit->template.len != 0 ? NGX_OK : NGX_DECLINED;
+    event->link = route->link.id;
+    event->campaign = route->campaign.id;
+    event->program = route->program.id;
+    event->affiliate = route->affiliate.id;
+    event->flags = route->flags;
 }
 
 #define ngx_http_affiliate_header_is(h, literal)                                                               \
@@ -442,7 +417,7 @@ ngx_http_affiliate_click_answer(ngx_http_affiliate_visit_t *visit)
         return NGX_OK;
     }
     return ngx_http_affiliate_set_cookie(visit->request, visit->cookies, event->program,
-                                         visit->program.cookie_days, first.data, visit->click_id.data);
+                                         visit->route->program.cookie_days, first.data, visit->click_id.data);
 }
 
 /* Never trusts what it cannot verify: a broken cookie is marked, and replaced by this click's. */
@@ -502,14 +477,14 @@ ngx_http_affiliate_click_expand(ngx_http_affiliate_visit_t *visit)
     uint32_t                    wanted;
     ngx_http_request_t         *r = visit->request;
     const struct tracker_click *event = &visit->event;
-    const uint8_t              *template = (const uint8_t *) visit->template.data;
+    const uint8_t              *template = (const uint8_t *) visit->route->template.data;
 
     values[TRACKER_MACRO_CLICK_ID] = visit->click_id;
 
-    wanted = tracker_template_macros(template, visit->template.len);
+    wanted = visit->route->macros;
     if (wanted & ~(1u << TRACKER_MACRO_CLICK_ID)) {
-        values[TRACKER_MACRO_AFFILIATE] = visit->affiliate.name;
-        values[TRACKER_MACRO_CAMPAIGN] = visit->campaign.name;
+        values[TRACKER_MACRO_AFFILIATE] = visit->route->affiliate.name;
+        values[TRACKER_MACRO_CAMPAIGN] = visit->route->campaign.name;
         values[TRACKER_MACRO_LINK] = visit->code;
         values[TRACKER_MACRO_SOURCE] = event->source;
         values[TRACKER_MACRO_CREATIVE] = event->creative;
@@ -532,7 +507,7 @@ ngx_http_affiliate_click_expand(ngx_http_affiliate_visit_t *visit)
         }
     }
 
-    len = tracker_template_expand(template, visit->template.len, values, url, sizeof(url));
+    len = tracker_template_expand(template, visit->route->template.len, values, url, sizeof(url));
     if (len <= 0) {
         return NGX_ERROR;
     }

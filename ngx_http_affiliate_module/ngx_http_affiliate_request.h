@@ -39,6 +39,27 @@ typedef struct {
 /* The request's context, made on first use.  NULL: no memory. */
 ngx_http_affiliate_ctx_t *ngx_http_affiliate_get_ctx(ngx_http_request_t *r);
 
+/* ---- what a code leads to (route.c) ---- */
+
+/* Rows and texts borrow from the snapshot of that serial. */
+typedef struct {
+    ngx_uint_t                   serial;   /* 0: an empty place */
+    size_t                       code_len;
+    u_char                       code[TRACKER_CODE_MAX];
+    ngx_uint_t                   whole;    /* campaign, program and affiliate were found */
+    uint32_t                     flags;    /* enum tracker_click_flag of every click on it */
+    uint32_t                     macros;   /* tracker_template_macros() of the template */
+    struct tracker_str           template; /* compiled: where visitors go; empty: nowhere */
+    struct tracker_link_row      link;
+    struct tracker_campaign_row  campaign;
+    struct tracker_program_row   program;
+    struct tracker_affiliate_row affiliate;
+} ngx_http_affiliate_route_t;
+
+/* NULL: no link has that code.  Valid until this call of the event loop ends. */
+const ngx_http_affiliate_route_t *ngx_http_affiliate_route(const struct tracker_snapshot *snapshot,
+                                                           struct tracker_str code);
+
 /* ---- setters and checks (conf.c, zone.c) ---- */
 
 void *ngx_http_affiliate_create_main_conf(ngx_conf_t *cf);

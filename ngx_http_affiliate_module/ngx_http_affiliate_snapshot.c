@@ -48,6 +48,7 @@ typedef struct {
 static struct {
     ngx_http_affiliate_main_conf_t *conf;
     ngx_http_affiliate_set_t       *current;
+    ngx_uint_t                      serial;  /* of current, from 1: what was worked out from an older one is void */
     ngx_http_affiliate_set_t       *loading; /* the set that the load in flight keeps alive, or NULL */
     ngx_thread_task_t              *task;    /* ctx: ngx_http_affiliate_load_t */
     ngx_uint_t                      busy;
@@ -87,6 +88,12 @@ ngx_http_affiliate_snapshot(void)
     ngx_http_affiliate_set_t *set = ngx_http_affiliate_snapshots.current;
 
     return set != NULL ? &set->snapshot : NULL;
+}
+
+ngx_uint_t
+ngx_http_affiliate_snapshot_serial(void)
+{
+    return ngx_http_affiliate_snapshots.serial;
 }
 
 const struct tracker_snapshot *
@@ -317,6 +324,7 @@ ngx_http_affiliate_snapshot_install(ngx_http_affiliate_load_t *load, ngx_log_t *
     }
 
     ngx_http_affiliate_snapshots.current = set;
+    ngx_http_affiliate_snapshots.serial++;
     ngx_http_affiliate_slot->snapshot_version = tracker_snapshot_version(&set->snapshot);
     ngx_http_affiliate_count(SNAPSHOTS_LOADED);
     if (old != NULL) {

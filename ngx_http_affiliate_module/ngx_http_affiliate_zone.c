@@ -40,23 +40,26 @@ ngx_http_affiliate_add_zone(ngx_conf_t *cf, ngx_http_affiliate_main_conf_t *amcf
     return NGX_CONF_OK;
 }
 
-/* Runs in the master after the zone is mapped; data is the old
- * cycle's configuration when the zone lives on. */
+/*
+ * Runs in the master after the zone is mapped.  data is set when the zone lives on
+ * from an older cycle; whose structures another build of the module may have made, so nothing but
+ * the zone's own first word is believed.
+ */
 static ngx_int_t
 ngx_http_affiliate_init_zone(ngx_shm_zone_t *shm_zone, void *data)
 {
     ngx_slab_pool_t                *pool = (ngx_slab_pool_t *) shm_zone->shm.addr;
-    ngx_http_affiliate_zone_t      *zone;
-    ngx_http_affiliate_main_conf_t *amcf = shm_zone->data, *old = data;
+    ngx_http_affiliate_zone_t      *zone = pool->data;
+    ngx_http_affiliate_main_conf_t *amcf = shm_zone->data;
 
-    if (old != NULL) {
-        if (old->zone->layout != NGX_HTTP_AFFILIATE_LAYOUT) {
+    if (data != NULL) {
+        if (zone->layout != NGX_HTTP_AFFILIATE_LAYOUT) {
             ngx_log_error(NGX_LOG_EMERG, shm_zone->shm.log, 0,
                           "\"affiliate_zone\" \"%V\" was made by another build of the module: "
                           "restart nginx, or give the zone another name", &shm_zone->shm.name);
             return NGX_ERROR;
         }
-        amcf->zone = old->zone;
+        amcf->zone = zone;
         return NGX_OK;
     }
 
