@@ -175,7 +175,7 @@ CREATE TABLE invitations (
 ) @strict@;
 
 CREATE TABLE login_attempts (
-    subject    TEXT NOT NULL,                  -- 'email:...' or 'ip:...'
+    subject    TEXT NOT NULL,                  -- 'email:' or 'address:' and a keyed hash
     window_us  @int@ NOT NULL,
     failures   @int@ NOT NULL,
     PRIMARY KEY (subject, window_us)

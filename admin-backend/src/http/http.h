@@ -39,7 +39,7 @@ struct http_request {
     bool                    by_cookie;
     struct once             once;                        /* of the Idempotency-Key */
     char                    once_key[256];
-    json_t                 *body;                        /* parsed; NULL when there is none */
+    json_t                 *body;                        /* an object; NULL when none was sent */
     char                   *raw;
     size_t                  raw_len;
     int                     query_count;

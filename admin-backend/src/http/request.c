@@ -45,15 +45,17 @@ allow(struct http_answer *answer, const char *method)
              strcmp(method, "GET") == 0 ? ", HEAD" : "");
 }
 
-/* First match wins: "/affiliates/bulk" stands before "/affiliates/{id}". */
+/* The first pattern that matches is the address, whatever the method: ".../bulk" stands before ".../{id}". */
 bool
 request_route(struct http_request *request, struct http_answer *answer)
 {
-    const char *method = strcmp(request->method, "HEAD") == 0 ? "GET" : request->method;
+    const char *method = strcmp(request->method, "HEAD") == 0 ? "GET" : request->method, *address = NULL;
 
     for (const struct http_route *route = http_route_table; route->method != NULL; route++) {
-        if (!matches(route->pattern, request->path, request->params))
+        if ((address != NULL && strcmp(route->pattern, address) != 0)
+            || !matches(route->pattern, request->path, request->params))
             continue;
+        address = route->pattern;
         if (strcmp(route->method, method) == 0) {
             request->route = route;
             answer->allow[0] = '\0';
@@ -275,10 +277,12 @@ request_is_form(const struct http_request *request)
     return is_type(request, "application/x-www-form-urlencoded");
 }
 
+/* Every body is an object: no handler need look. */
 static bool
 read_body(struct http_request *request, struct http_answer *answer)
 {
-    json_error_t error;
+    struct service_error refusal = { .fields = NULL };
+    json_error_t         error;
 
     if (request->raw_len == 0 || ((request->route->access & TAKES_FORM) && request_is_form(request)))
         return true;
@@ -290,13 +294,16 @@ read_body(struct http_request *request, struct http_answer *answer)
         answer_error(answer, 400, "malformed_json", "The body is nested too deeply.");
         return false;
     }
-    request->body = json_loadb(request->raw, request->raw_len, JSON_REJECT_DUPLICATES, &error);
+    request->body = json_loadb(request->raw, request->raw_len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
     if (request->body == NULL) {
         answer_error(answer, 400, "malformed_json", "The body is no JSON: line %d, column %d.", error.line,
                      error.column);
         return false;
     }
-    return true;
+    if (json_is_object(request->body))
+        return true;
+    answer_service(answer, service_invalid(&refusal, "body", "is no JSON object"), &refusal);
+    return false;
 }
 
 #define KEY_ALPHABET "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~:-"

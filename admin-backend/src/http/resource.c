@@ -232,12 +232,6 @@ body_only(const struct http_request *request, struct http_answer *answer, const 
     json_t              *value;
     bool                 sound = true;
 
-    if (request->body == NULL)
-        return true;
-    if (!json_is_object(request->body)) {
-        service_invalid(&error, "body", "is no JSON object");
-        sound = false;
-    }
     json_object_foreach(request->body, name, value) {
         int i = 0;
 

@@ -275,10 +275,24 @@ token_create(const struct service *service, const struct actor *actor, const cha
 
 /* ---- sessions ---- */
 
+#define SUBJECT_MAX 80
+
+/* Whose attempts are counted.  Hashed under our key: people type passwords into the field for the address, too. */
+static void
+name_subject(const struct service *service, const char *kind, const char *text, char subject[SUBJECT_MAX])
+{
+    uint8_t hash[TRACKER_KEY_LEN];
+    char    hex[2 * sizeof(hash) + 1];
+
+    tracker_keys_derive(service->keys, service->keys->current, "affiliate log-in v1", text, strlen(text), hash);
+    sodium_bin2hex(hex, sizeof(hex), hash, sizeof(hash));
+    snprintf(subject, SUBJECT_MAX, "%s:%s", kind, hex);
+}
+
 struct login {
     const struct service *service;
     const char           *email;
-    char                  by_email[PEOPLE_TEXT_MAX + 8], by_address[PEOPLE_TEXT_MAX];
+    char                  by_email[SUBJECT_MAX], by_address[SUBJECT_MAX];
     uint64_t              window_us;
     bool                  limited, known;
     struct staff_row      staff;
@@ -353,8 +367,8 @@ session_open(const struct service *service, const char *email, const char *passw
         normal[i] = (char) (email[i] >= 'A' && email[i] <= 'Z' ? email[i] + 32 : email[i]);
     login.email = normal;
     login.window_us = service->now_us() / ATTEMPT_WINDOW_US * ATTEMPT_WINDOW_US;
-    snprintf(login.by_email, sizeof(login.by_email), "email:%s", normal);
-    snprintf(login.by_address, sizeof(login.by_address), "ip:%s", address);
+    name_subject(service, "email", normal, login.by_email);
+    name_subject(service, "address", address, login.by_address);
 
     rc = db_read(service->pool, look_up, &login);
     if (rc != DB_OK)

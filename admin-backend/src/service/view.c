@@ -108,7 +108,7 @@ view_parse_id(const char *text, int64_t *id)
 {
     int64_t value = 0;
 
-    if (text == NULL || *text == '\0' || strlen(text) > 18)
+    if (text == NULL || *text < '1' || *text > '9' || strlen(text) > 18)
         return false;
     for (; *text != '\0'; text++) {
         if (*text < '0' || *text > '9')
@@ -116,7 +116,7 @@ view_parse_id(const char *text, int64_t *id)
         value = value * 10 + (*text - '0');
     }
     *id = value;
-    return value > 0;
+    return true;
 }
 
 /* Reads exactly `digits` digits within lo..hi and moves on. */

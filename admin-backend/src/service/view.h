@@ -21,7 +21,7 @@ json_t *view_column_text(struct db_stmt *row, const char *column);
 json_t *view_column_money(struct db_stmt *row, const char *minor_column, const char *currency_column);
 json_t *view_column_json(struct db_stmt *row, const char *column); /* parsed; null when it does not parse */
 
-bool view_parse_id(const char *text, int64_t *id);             /* decimal, > 0 */
+bool view_parse_id(const char *text, int64_t *id);             /* decimal, from 1, no leading zero */
 /* RFC 3339, with offset or Z; "2026-11-22" = midnight UTC */
 bool view_parse_time_us(const char *text, int64_t *us);
 /* "20", "12.5", "0.0001": percent to ppm; at most 4 decimals, 0..100. */
