@@ -434,7 +434,7 @@ test_round_and_round(void **state)
 {
     struct money *m = *state;
     int64_t       referral = paid_sale(m, "100.00", "B1"), payout;
-    char          reference[8];
+    char          reference[16];
 
     for (int i = 2; i < 6; i++) {
         must(m, referral_do(m, referral, "reject"));

@@ -364,7 +364,7 @@ test_random_use(void **state)
     int                  rounds = given == NULL ? 12 : atoi(given);
 
     for (int i = 0; i < AFFILIATES; i++) {
-        char name[16];
+        char name[32];
 
         snprintf(name, sizeof(name), "random%d", i);
         model.ids[i] = make_affiliate(m, name, "approved", make_group(m, name, plans[i]));
