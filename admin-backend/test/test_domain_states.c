@@ -79,6 +79,25 @@ MACHINE_TEST(referral, 3, 3)
 MACHINE_TEST(commission, 5, 5)
 MACHINE_TEST(payout, 4, 3)
 
+/* An event is reached where it leads, whatever came before; the steps of a payout never are. */
+static void
+test_decisions_reached(void **unused)
+{
+    static const int referral_ends[] = { REFERRAL_APPROVED, REFERRAL_REJECTED, REFERRAL_PENDING };
+    static const int commission_ends[] = { COMMISSION_APPROVED, COMMISSION_REJECTED, -1, -1, -1 };
+
+    for (int event = 0; event < 3; event++) {
+        for (int state = 0; state < 3; state++)
+            assert_int_equal(referral_reached((enum referral_state) state, (enum referral_event) event),
+                             state == referral_ends[event]);
+    }
+    for (int event = 0; event < 5; event++) {
+        for (int state = 0; state < 5; state++)
+            assert_int_equal(commission_reached((enum commission_state) state, (enum commission_event) event),
+                             state == commission_ends[event]);
+    }
+}
+
 /* These words stand in databases, exports and the API. */
 static const char *const referral_names[] = { "pending", "approved", "rejected" };
 static const char *const commission_names[] = { "pending", "approved", "in_payout", "paid", "rejected" };
@@ -110,6 +129,7 @@ main(void)
         cmocka_unit_test(test_referral),       cmocka_unit_test(test_commission),
         cmocka_unit_test(test_payout),         cmocka_unit_test(test_referral_names),
         cmocka_unit_test(test_commission_names), cmocka_unit_test(test_payout_names),
+        cmocka_unit_test(test_decisions_reached),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
