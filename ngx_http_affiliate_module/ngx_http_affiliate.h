@@ -139,6 +139,7 @@ struct ngx_http_affiliate_zone_s {
      * the wall clock second in which somebody last ran short: then all workers free what is acked. */
     ngx_atomic_t journal_bytes[2];
     ngx_atomic_t journal_wanted[2];
+    ngx_atomic_t homeless[2]; /* by kind - 1: dropped by workers without a journal; the next new one counts them */
     ngx_http_affiliate_slot_t slots[NGX_HTTP_AFFILIATE_SLOTS];
 };
 

@@ -73,6 +73,7 @@ uint64_t
 ngx_http_affiliate_drop(enum tracker_journal_kind kind, uint64_t *journal)
 {
     ngx_http_affiliate_held_t *held = ngx_http_affiliate_wire.own[kind];
+    ngx_http_affiliate_zone_t *zone = ngx_http_affiliate_wire.conf->zone;
 
     if (kind == TRACKER_JOURNAL_MONEY) {
         ngx_http_affiliate_count(DROPPED_MONEY);
@@ -82,7 +83,8 @@ ngx_http_affiliate_drop(enum tracker_journal_kind kind, uint64_t *journal)
 
     if (held == NULL) {
         *journal = 0;
-        return ngx_atomic_fetch_add(&ngx_http_affiliate_wire.conf->zone->unrecorded, 1) + 1;
+        (void) ngx_atomic_fetch_add(&zone->homeless[kind - 1], 1);
+        return ngx_atomic_fetch_add(&zone->unrecorded, 1) + 1;
     }
     *journal = held->short_id;
     return tracker_journal_drop(held->journal);
@@ -379,6 +381,21 @@ failed:
     return NULL;
 }
 
+/* Drops that no journal could count are counted by this one: only so do they reach the database's accounts. */
+static void
+ngx_http_affiliate_journal_take_in(ngx_http_affiliate_held_t *held)
+{
+    ngx_atomic_t      *homeless = &ngx_http_affiliate_wire.conf->zone->homeless[held->identity->kind - 1];
+    ngx_atomic_uint_t  n;
+
+    do {
+        n = *homeless;
+    } while (!ngx_atomic_cmp_set(homeless, n, 0));
+    for (; n > 0; n--) {
+        (void) tracker_journal_drop(held->journal);
+    }
+}
+
 void
 ngx_http_affiliate_journal_create(enum tracker_journal_kind kind)
 {
@@ -417,6 +434,7 @@ ngx_http_affiliate_journal_create(enum tracker_journal_kind kind)
     ngx_http_affiliate_wire.own[kind] = held;
     ngx_http_affiliate_complained[kind] = 0;
     ngx_http_affiliate_count(JOURNALS_CREATED);
+    ngx_http_affiliate_journal_take_in(held);
 }
 
 void
