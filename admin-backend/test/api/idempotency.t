@@ -31,7 +31,8 @@ is(count('affiliates'), $before, '... and one effect');
 is(count("audit_log WHERE action = 'affiliate.create' AND object_id = '$first->{json}{id}'"), 1, '... and one audit row');
 
 $api->is_error($api->post('affiliates', { %ada, name => 'Eve' }, key => 'create-1'), 409, 'idempotency_key_reused', 'another body is refused');
-$api->is_error($api->post('groups', { name => 'G' }, key => 'create-1'), 409, 'idempotency_key_reused', 'another address is refused');
+$api->post('groups', { name => 'Same body' }, key => 'create-2');
+$api->is_error($api->post('campaigns', { name => 'Same body' }, key => 'create-2'), 409, 'idempotency_key_reused', 'another address is refused');
 $api->is_error($api->post('affiliates', undef, raw => '{"name":"Ada", "email":"ada2@example.com"}', key => 'create-1'),
     409, 'idempotency_key_reused', 'the same with other bytes is another body');
 is($api->post('affiliates', { %ada, email => 'bob@example.com' }, key => 'create-1', as => 'manager')->{status}, 201,

@@ -56,6 +56,9 @@ is($answer->{json}{role}, 'admin', '... for an administrator');
 is($answer->{json}{email}, 'first@example.com', '... whose address is normalised');
 $api->is_error($api->post($link, { %admin, email => 'second@example.com' }, as => undef), 403, 'invitation_invalid', '... once');
 is($api->post('session', \%admin, as => undef)->{status}, 200, 'who logs in with it');
+$api->say(run => 'DELETE FROM sessions');
+$api->say(run => 'DELETE FROM staff');
+$api->is_error($api->post($link, \%admin, as => undef), 403, 'invitation_invalid', '... once, also when nobody is there any more');
 close_api($api, 'JSON');
 
 # ---- by the form ----
