@@ -14,10 +14,19 @@
  */
 #include "test_money.h"
 
+#include <stdatomic.h>
+
 #include "http/server.h"
 #include "service/people.h"
 
-static bool is_ready = true;
+static atomic_bool      is_ready = true;
+static _Atomic uint64_t clock_us; /* what the server's threads see of test_clock_us */
+
+static uint64_t
+now_us(void)
+{
+    return clock_us;
+}
 
 static bool
 ready(void *ctx)
@@ -106,7 +115,7 @@ obey(struct money *m, const char *line)
     unsigned long long number;
 
     if (sscanf(line, "advance %llu", &number) == 1)
-        test_clock_us += number * SECOND_US;
+        clock_us = test_clock_us += number * SECOND_US;
     else if (sscanf(line, "sell %31s %7s %63s %llu", amount, currency, txid, &number) == 4)
         return sold(m, amount, currency, txid, (int64_t) number);
     else if (sscanf(line, "ready %7s", word) == 1)
@@ -133,6 +142,8 @@ main(int argc, char **argv)
     money_open(&money);
     snprintf(socket_path, sizeof(socket_path), "%s/http.sock", money.base.dir);
     options.service = money.service;
+    clock_us = test_clock_us;
+    money.service->now_us = now_us;
     staff = first_start ? json_null() : hire_all(&money);
     server = http_start(&options, &why);
     if (server == NULL) {
