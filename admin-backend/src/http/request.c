@@ -224,10 +224,11 @@ read_query(struct http_request *request, struct http_answer *answer)
     }
     for (int i = 0; i < request->query_count; i++) {
         if (!is_utf8(request->query[i].name) || !is_utf8(request->query[i].value)) {
-            service_error_clear(&error); /* what the parameters before it complained of */
             answer_error(answer, 400, "malformed_query", "The parameters are no UTF-8.");
             return false;
         }
+    }
+    for (int i = 0; i < request->query_count; i++) {
         if ((request->route->access & TAKES_QUERY) == 0)
             service_invalid(&error, request->query[i].name, "is no parameter here");
         else if (is_repeated(request, i))

@@ -135,6 +135,7 @@ for my $case (@refused) {
 }
 $api->is_error($api->get('affiliates?' . join '&', map { "p$_=1" } 1 .. 25), 400, 'malformed_query', '25 parameters are too many');
 $api->is_error($api->get('affiliates?q=%ff'), 400, 'malformed_query', 'no UTF-8 is refused');
+$api->is_error($api->get('affiliates?q=a&q=b&status=%ff'), 400, 'malformed_query', '... whatever else is wrong');
 $api->is_error($api->get('affiliates?%c3%28=1'), 400, 'malformed_query', '... in names too');
 
 # Cursors are the client's to keep, hence the client's to forge.
