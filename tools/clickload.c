@@ -14,7 +14,7 @@
  * One request at a time on each keep-alive connection; broken connections are
  * opened again, --count answers are waited for.  With --user-agents each line
  * of FILE is sent once (count = its lines).  --rate bounds
- * the requests a second.  Prints one JSON object.
+ * the requests a second.  Prints one JSON object; p50 and p99 are over the answered.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -45,7 +45,7 @@ struct connection {
     int        fd;
     enum phase phase;
     size_t     have;
-    uint64_t   retry_ms;
+    uint64_t   retry_ms, sent_us;
     size_t     agent; /* index of the user agent sent, to be sent again when unanswered */
     char       response[RESPONSE_MAX];
 };
@@ -69,6 +69,7 @@ static struct connection *connections;
 static int                epoll_fd;
 static size_t            *agents_again, agents_again_count, agents_next;
 static uint64_t           started_ms, last_answer_ms;
+static uint32_t          *latencies; /* us, of the answered */
 
 static void     parse_options(int argc, char **argv);
 static void     read_agents(const char *path);
@@ -83,6 +84,8 @@ static size_t   response_length(const char *text, size_t have);
 static bool     find_id(const char *head, size_t len, char id[ID_LEN + 1]);
 static void     broken(struct connection *c, bool refused);
 static void     report(double seconds);
+static uint32_t percentile(unsigned percent);
+static uint64_t now_us(void);
 static uint64_t now_ms(void);
 static void     die(const char *what) __attribute__((noreturn));
 
@@ -184,7 +187,8 @@ run(void)
 
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     connections = calloc(config.connection_count, sizeof(*connections));
-    if (epoll_fd < 0 || connections == NULL) {
+    latencies = calloc(config.count, sizeof(*latencies));
+    if (epoll_fd < 0 || connections == NULL || latencies == NULL) {
         die("start");
     }
     last_answer_ms = now_ms();
@@ -292,6 +296,7 @@ send_request(struct connection *c)
                    config.paths[turn++ % config.path_count], agent, config.headers);
     c->phase = WAITING;
     c->have = 0;
+    c->sent_us = now_us();
     tally.sent++;
     if (send(c->fd, request, (size_t) len, MSG_NOSIGNAL) != len) {
         broken(c, false);
@@ -332,7 +337,7 @@ on_response(struct connection *c, size_t len)
         tally.other++;
         tally.last_status = status;
     } else {
-        tally.answered++;
+        latencies[tally.answered++] = (uint32_t) (now_us() - c->sent_us);
         /* Of the id's first 6 bits (alphabet "-0-9A-Z_a-z") two are the version: 0 recorded, 1 unrecorded. */
         if (id[0] >= 'F') {
             tally.unrecorded++;
@@ -402,19 +407,43 @@ static void
 report(double seconds)
 {
     printf("{\"answered\":%llu,\"unrecorded\":%llu,\"unanswered\":%llu,\"other\":%llu,\"last_other_status\":%d,"
-           "\"connects\":%llu,\"refused\":%llu,\"seconds\":%.1f}\n",
+           "\"connects\":%llu,\"refused\":%llu,\"p50_us\":%u,\"p99_us\":%u,\"seconds\":%.1f}\n",
            (unsigned long long) tally.answered, (unsigned long long) tally.unrecorded,
            (unsigned long long) tally.unanswered, (unsigned long long) tally.other, tally.last_status,
-           (unsigned long long) tally.connects, (unsigned long long) tally.refused, seconds);
+           (unsigned long long) tally.connects, (unsigned long long) tally.refused, percentile(50), percentile(99), seconds);
+}
+
+static int
+by_size(const void *a, const void *b)
+{
+    uint32_t left = *(const uint32_t *) a, right = *(const uint32_t *) b;
+
+    return left < right ? -1 : left > right;
+}
+
+static uint32_t
+percentile(unsigned percent)
+{
+    if (tally.answered == 0) {
+        return 0;
+    }
+    qsort(latencies, tally.answered, sizeof(*latencies), by_size);
+    return latencies[(tally.answered - 1) * percent / 100];
+}
+
+static uint64_t
+now_us(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t) ts.tv_sec * 1000000 + (uint64_t) ts.tv_nsec / 1000;
 }
 
 static uint64_t
 now_ms(void)
 {
-    struct timespec ts;
-
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t) ts.tv_sec * 1000 + (uint64_t) ts.tv_nsec / 1000000;
+    return now_us() / 1000;
 }
 
 static void
