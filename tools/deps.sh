@@ -99,7 +99,8 @@ apt_mirror() {
 }
 
 # apt_private FOLDER deb|deb-src SUITE: an apt of our own below FOLDER that knows this suite of that mirror.  Sets
-# APT_PRIVATE, the options for apt-get.
+# APT_PRIVATE, the options for apt-get.  A mirror that is seldom refreshed is fine (apt.conf(5), Min-ValidTime, in
+# seconds): signatures are checked as ever, and nothing newer than what it has is wanted.
 apt_private() {
     local folder=$1 type=$2 suite=$3 mirror keyring=/usr/share/keyrings/debian-archive-keyring.gpg
     mirror=$(apt_mirror "$(debian_release)")
@@ -110,7 +111,8 @@ apt_private() {
     APT_PRIVATE=(-o "Dir::Etc::SourceList=$folder/sources.list" -o "Dir::Etc::SourceParts=$folder/none"
                  -o "Dir::State::Lists=$folder/lists" -o "Dir::Cache=$folder/cache"
                  -o "Dir::Etc::Preferences=$folder/none/-"
-                 -o "Dir::Etc::PreferencesParts=$folder/none" -o APT::Get::List-Cleanup=0)
+                 -o "Dir::Etc::PreferencesParts=$folder/none" -o APT::Get::List-Cleanup=0
+                 -o Acquire::Min-ValidTime=31536000)
     [ "$(id -u)" != 0 ] || APT_PRIVATE+=(-o APT::Sandbox::User=root)
     apt-get "${APT_PRIVATE[@]}" -qq update || die "apt-get update for $suite failed"
 }
