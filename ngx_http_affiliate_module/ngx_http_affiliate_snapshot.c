@@ -13,7 +13,7 @@
 #include <sys/mman.h>
 
 #define NGX_HTTP_AFFILIATE_WATCH_MS   100
-#define NGX_HTTP_AFFILIATE_FILE_TICKS 10 /* a fixed file is looked at every second */
+#define NGX_HTTP_AFFILIATE_FILE_TICKS 10 /* the files themselves are looked at every second */
 
 /* One file, mapped and checked; shared by the sets it is part of. */
 typedef struct {
@@ -55,7 +55,7 @@ static struct {
     ngx_uint_t                      wanted;  /* something changed and no load was started for it yet */
     ngx_atomic_uint_t               generation;
     ngx_uint_t                      ticks;
-    ngx_file_info_t                 seen;    /* of the fixed file at the last attempt */
+    ngx_file_info_t                 seen[2]; /* of base and delta at the last attempt; zeros: not there */
     ngx_event_t                     watch;
     char                           *base_path, *delta_path;
 } ngx_http_affiliate_snapshots;
@@ -66,6 +66,7 @@ static ngx_connection_t ngx_http_affiliate_dumb;
 static ngx_int_t ngx_http_affiliate_snapshot_paths(ngx_cycle_t *cycle, ngx_http_affiliate_main_conf_t *amcf);
 static void ngx_http_affiliate_snapshot_watch(ngx_event_t *ev);
 static ngx_uint_t ngx_http_affiliate_snapshot_changed(void);
+static ngx_uint_t ngx_http_affiliate_snapshot_file_changed(const char *path, ngx_file_info_t *seen);
 static void ngx_http_affiliate_snapshot_prepare(ngx_http_affiliate_load_t *load);
 static void ngx_http_affiliate_snapshot_load(void *data, ngx_log_t *log);
 static void ngx_http_affiliate_snapshot_loaded(ngx_event_t *ev);
@@ -216,31 +217,48 @@ ngx_http_affiliate_snapshot_watch(ngx_event_t *ev)
     ngx_add_timer(ev, NGX_HTTP_AFFILIATE_WATCH_MS);
 }
 
-/* True when there is something new to load, and notes what was seen: a bad file is tried once. */
+/*
+ * True when there is something new to load, and notes what was seen: a bad file is tried once.  The fetcher's
+ * word is the quick way, but it has no way to workers of another zone, as those of the other binary are while nginx is
+ * upgraded: so the files are looked at too.
+ */
 static ngx_uint_t
 ngx_http_affiliate_snapshot_changed(void)
 {
-    ngx_uint_t        changed;
-    ngx_file_info_t   fi;
+    ngx_uint_t        changed = 0;
     ngx_atomic_uint_t generation = ngx_http_affiliate_snapshots.conf->zone->snapshot_generation;
 
-    if (ngx_http_affiliate_snapshots.conf->snapshot_file.len == 0) {
+    if (ngx_http_affiliate_snapshots.delta_path != NULL) { /* fetched files */
         changed = generation != ngx_http_affiliate_snapshots.generation;
         ngx_http_affiliate_snapshots.generation = generation;
-        return changed;
     }
-
-    if (ngx_http_affiliate_snapshots.ticks++ % NGX_HTTP_AFFILIATE_FILE_TICKS != 0
-        || ngx_file_info(ngx_http_affiliate_snapshots.base_path, &fi) == NGX_FILE_ERROR)
-    {
+    if (ngx_http_affiliate_snapshots.ticks++ % NGX_HTTP_AFFILIATE_FILE_TICKS != 0 && !changed) {
         return 0;
     }
-    changed = fi.st_dev != ngx_http_affiliate_snapshots.seen.st_dev
-              || fi.st_ino != ngx_http_affiliate_snapshots.seen.st_ino
-              || fi.st_size != ngx_http_affiliate_snapshots.seen.st_size
-              || fi.st_mtim.tv_sec != ngx_http_affiliate_snapshots.seen.st_mtim.tv_sec
-              || fi.st_mtim.tv_nsec != ngx_http_affiliate_snapshots.seen.st_mtim.tv_nsec;
-    ngx_http_affiliate_snapshots.seen = fi;
+    changed |= ngx_http_affiliate_snapshot_file_changed(ngx_http_affiliate_snapshots.base_path,
+                                                        &ngx_http_affiliate_snapshots.seen[0]);
+    if (ngx_http_affiliate_snapshots.delta_path != NULL) {
+        changed |= ngx_http_affiliate_snapshot_file_changed(ngx_http_affiliate_snapshots.delta_path,
+                                                            &ngx_http_affiliate_snapshots.seen[1]);
+    }
+    return changed;
+}
+
+static ngx_uint_t
+ngx_http_affiliate_snapshot_file_changed(const char *path, ngx_file_info_t *seen)
+{
+    ngx_uint_t      changed;
+    ngx_file_info_t fi;
+
+    if (ngx_file_info(path, &fi) == NGX_FILE_ERROR) {
+        if (path == ngx_http_affiliate_snapshots.base_path) {
+            return 0; /* nothing to load: the old one serves on */
+        }
+        ngx_memzero(&fi, sizeof(fi));
+    }
+    changed = fi.st_dev != seen->st_dev || fi.st_ino != seen->st_ino || fi.st_size != seen->st_size
+              || fi.st_mtim.tv_sec != seen->st_mtim.tv_sec || fi.st_mtim.tv_nsec != seen->st_mtim.tv_nsec;
+    *seen = fi;
     return changed;
 }
 

@@ -211,3 +211,25 @@ sub {
 {"type": "conversion", "amount": "5.00", "currency": "EUR"}
 {"config_version": 5}
 {"config_version": 8}
+
+
+
+=== TEST 10: the fetcher of another nginx on this folder (the other binary, in an upgrade) has no way to tell us
+--- before eval
+sub {
+    File::Path::remove_tree("$ENV{TEST_NGINX_ROOT}/shared");
+    File::Path::make_path("$ENV{TEST_NGINX_ROOT}/shared/snapshot");
+    TestAffiliate::snapshot('shared/snapshot/base', 5, CORE::join "\n", @TestAffiliate::ROWS);
+}
+--- http_config
+affiliate_state $TEST_NGINX_ROOT/shared;
+affiliate_key_file $TEST_NGINX_ROOT/edge.key;
+--- request eval
+["GET /c/summer", "GET /c/summer", "GET /c/spring"]
+--- after eval
+sub {
+    ::snapshot('shared/snapshot/delta', 6, 'link 40 3 5 1 summer https://shop.example/summer', 'shared/snapshot/base');
+    $::loaded->(2);
+}
+--- error_code eval
+[404, 302, 302]
