@@ -300,6 +300,36 @@ test_first_and_last_touch(void **state)
     must_verify(m);
 }
 
+/* A click that its journal refused is numbered by the drops: the click that has this number is somebody else's. */
+static void
+test_an_unrecorded_click_has_no_other_ones_first_touch(void **state)
+{
+    struct money           *m = *state;
+    int64_t                 bob = make_affiliate(m, "bob", "approved", m->group), theirs = make_link(m, bob, m->campaign);
+    char                    first[TRACKER_CLICK_ID_LEN + 1], id[TRACKER_CLICK_ID_LEN + 1];
+    struct tracker_click_id refused = { .time_ms = test_now_us() / 1000, .link = (uint32_t) m->link,
+                                        .journal = tracker_journal_id_short(&m->traffic.uuid),
+                                        .key = m->base.keys.current, .recorded = false };
+    json_t                 *patch = json_of("{\"attribution\":\"first\"}"), *settings, *referral;
+
+    must(m, settings_edit(m->service, &test_admin, 0, patch, &settings, &m->error));
+    json_decref(patch);
+    json_decref(settings);
+    memcpy(first, click(m, theirs, 0, NULL), sizeof(first));
+    refused.sequence = (uint32_t) m->traffic.at.next;
+    click(m, m->link, 0, first);
+
+    tracker_click_id_encode(&m->base.keys, &refused, id);
+    id[TRACKER_CLICK_ID_LEN] = '\0';
+    tell(m, &(struct sale){ .click = id, .amount = "10.00" });
+    derive_all(m);
+    referral = last_referral(m);
+    assert_int_equal(strtoll(text_of(referral, "affiliate_id"), NULL, 10), m->affiliate);
+    assert_int_equal(json_array_size(json_object_get(json_object_get(referral, "why"), "touches")), 1);
+    json_decref(referral);
+    must_verify(m);
+}
+
 /* Owner and campaign as of the click's time: a link that changes hands takes no earlier click along. */
 static void
 test_a_link_that_changed_hands(void **state)
@@ -617,6 +647,7 @@ main(void)
         money_test(test_a_click_that_proves_nothing),
         money_test(test_the_window),
         money_test(test_first_and_last_touch),
+        money_test(test_an_unrecorded_click_has_no_other_ones_first_touch),
         money_test(test_a_link_that_changed_hands),
         money_test(test_who_is_not_approved_earns_nothing),
         money_test(test_a_conversion_before_its_click),

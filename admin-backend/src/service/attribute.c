@@ -34,7 +34,10 @@ attribute(const struct service *service, struct db *db, const struct fact *fact,
      * A click whose cookie knew an earlier one stands for that visitor's last touch; the cookie's first is
      * the other candidate.
      */
-    rc = click_first_touch(db, out->touches[0].click.journal, out->touches[0].click.sequence, first);
+    if (!out->touches[0].click.recorded) /* its sequence counts drops: what has that number is another's click */
+        first[0] = '\0';
+    else
+        rc = click_first_touch(db, out->touches[0].click.journal, out->touches[0].click.sequence, first);
     if (rc == DB_OK && first[0] != '\0' && strcmp(first, fact->click_id) != 0) {
         out->touches[0].source = TRACKER_TOUCH_COOKIE_LAST;
         rc = add_touch(service, db, out, TRACKER_TOUCH_COOKIE_FIRST, first);
