@@ -127,6 +127,28 @@ stats_add_up(void **state)
     json_decref(stats);
 }
 
+/* An edge had told of 100 events when its power went; 90 were on its disk, says who read it to the end. */
+static void
+an_end_that_was_lost_is_not_waited_for(void **state)
+{
+    struct test_database *test = *state;
+    json_t               *stats, *one;
+    json_int_t            accepted, pending, lost;
+
+    journal(test, 1, 90);
+    test_run(test->pool, "UPDATE journals SET accepted = 100");
+    for (int closed = 0; closed <= 1; closed++) {
+        assert_int_equal(stats_get(&test->service, &stats), DB_OK);
+        one = json_array_get(json_object_get(stats, "journals"), 0);
+        assert_int_equal(json_unpack(one, "{s:I,s:I,s:I}", "accepted", &accepted, "pending", &pending, "lost", &lost), 0);
+        assert_int_equal(accepted, 100);
+        assert_int_equal(pending, closed ? 0 : 10);
+        assert_int_equal(lost, closed ? 10 : 0);
+        json_decref(stats);
+        test_run(test->pool, "UPDATE journals SET closed = 1");
+    }
+}
+
 static char *
 export_text(struct test_database *test, int64_t from_us, int64_t to_us)
 {
@@ -203,6 +225,7 @@ main(void)
         cmocka_unit_test_setup_teardown(clicks_are_counted_once, setup, teardown),
         cmocka_unit_test_setup_teardown(a_crash_counts_nothing_twice, setup, teardown),
         cmocka_unit_test_setup_teardown(stats_add_up, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_end_that_was_lost_is_not_waited_for, setup, teardown),
         cmocka_unit_test_setup_teardown(csv_is_whole_quoted_and_harmless, setup, teardown),
         cmocka_unit_test(click_ids_survive_their_bytes),
     };

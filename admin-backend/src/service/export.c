@@ -24,11 +24,16 @@ stats_journal(void *ctx, const struct journal_row *row)
     /* The edge's own count may be older than what it has sent since. */
     uint64_t decided = row->at.next - 1;
     uint64_t written = row->accepted > decided ? row->accepted : decided;
+    /*
+     * A journal that was closed was read to its end: what its edge had told of beyond that went with the power and
+     * comes no more.  Should somebody have closed it too early, its next pack opens it again.
+     */
+    uint64_t pending = row->closed ? 0 : written - decided;
     json_t  *journal = json_pack(
         "{s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:I}", "id", hex, "edge", row->edge, "accepted",
         (json_int_t) (written + row->dropped), "committed", (json_int_t) row->committed, "pending",
-        (json_int_t) (written - decided), "quarantined", (json_int_t) row->quarantined, "dropped",
-        (json_int_t) row->dropped, "lost", (json_int_t) row->lost);
+        (json_int_t) pending, "quarantined", (json_int_t) row->quarantined, "dropped", (json_int_t) row->dropped,
+        "lost", (json_int_t) (row->lost + (written - decided - pending)));
     return json_array_append_new(ctx, journal) == 0 ? DB_OK : DB_FAILED;
 }
 
