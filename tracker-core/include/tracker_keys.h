@@ -24,6 +24,8 @@
 #define TRACKER_LABEL_PACK     "affiliate pack v1"
 #define TRACKER_LABEL_ACK      "affiliate ack v1"
 #define TRACKER_LABEL_SNAPSHOT "affiliate snapshot v1"
+#define TRACKER_LABEL_SECRET   "affiliate secret v1"
+#define TRACKER_LABEL_ADDRESS  "affiliate address v1"
 
 struct tracker_keys {
     uint8_t  current;                /* id of the key that signs */

@@ -13,6 +13,7 @@ enum field_kind {
     FIELD_NONE = 0, /* a tag that was never given out */
     FIELD_UINT,     /* of `width` bytes in the struct */
     FIELD_TEXT,     /* cut at TRACKER_FIELD_MAX */
+    FIELD_PLACE,    /* cut at TRACKER_PLACE_MAX */
     FIELD_IP,       /* 4 or 16 bytes */
     FIELD_CLICK_ID, /* TRACKER_CLICK_ID_LEN bytes */
     FIELD_NAME,     /* [a-z0-9_]{1,32} */
@@ -55,6 +56,8 @@ static const struct field click_fields[] = {
     [15] = CLICK_TEXT(source),
     [16] = CLICK_TEXT(creative),
     [17] = CLICK_TEXT(cost),
+    [18] = STRING(FIELD_PLACE, struct tracker_click, country),
+    [19] = STRING(FIELD_PLACE, struct tracker_click, region),
     [20] = CLICK_TEXT(sub[0]),
     [21] = CLICK_TEXT(sub[1]),
     [22] = CLICK_TEXT(sub[2]),
@@ -65,6 +68,15 @@ static const struct field click_fields[] = {
     [27] = CLICK_TEXT(sub[7]),
     [28] = CLICK_TEXT(sub[8]),
     [29] = CLICK_TEXT(sub[9]),
+    [30] = STRING(FIELD_PLACE, struct tracker_click, city),
+    [31] = CLICK_UINT(asn),
+    [32] = CLICK_UINT(device),
+    [33] = CLICK_UINT(os),
+    [34] = CLICK_UINT(browser),
+    [35] = CLICK_UINT(rule),
+    [36] = CLICK_UINT(target),
+    [37] = CLICK_TEXT(deep),
+    [38] = CLICK_UINT(ip_form),
 };
 
 #define CONVERSION_UINT(member) UINT(struct tracker_conversion, member)
@@ -81,6 +93,12 @@ static const struct field conversion_fields[] = {
     [8] = STRING(FIELD_NAME, struct tracker_conversion, event),
     [9] = CONVERSION_TEXT(txid),
     [10] = STRING(FIELD_IP, struct tracker_conversion, ip),
+    [11] = CONVERSION_TEXT(refund_id),
+    [12] = CONVERSION_TEXT(coupon),
+    [13] = CONVERSION_TEXT(customer),
+    [14] = STRING(FIELD_CLICK_ID, struct tracker_conversion, cookie_first),
+    [15] = STRING(FIELD_CLICK_ID, struct tracker_conversion, cookie_last),
+    [16] = CONVERSION_TEXT(referrer),
     [20] = CONVERSION_TEXT(p[0]),
     [21] = CONVERSION_TEXT(p[1]),
     [22] = CONVERSION_TEXT(p[2]),
@@ -97,7 +115,8 @@ static const struct schema click_schema = SCHEMA(click_fields);
 static const struct schema conversion_schema = SCHEMA(conversion_fields);
 
 _Static_assert(TRACKER_SUBS == 10 && TRACKER_CONVERSION_PS == 10, "the tables list them one by one");
-_Static_assert(TRACKER_EVENT_MAX >= 31 * (TRACKER_FIELD_MAX + 3), "all fields at their longest fit");
+_Static_assert(TRACKER_EVENT_MAX >= 20 * (TRACKER_FIELD_MAX + 3) + 20 * (TRACKER_PLACE_MAX + 3),
+               "all fields at their longest fit: no event has more than twenty long ones");
 _Static_assert(TRACKER_FIELD_MAX < 1 << 14, "field_put writes lengths of at most two bytes");
 
 #define EVENT_NAME_MAX 32u
@@ -158,7 +177,7 @@ fields_encode(const struct schema *schema, const void *object, uint8_t *out, siz
 {
     uint8_t *at = out, *end = out + (cap < TRACKER_EVENT_MAX ? cap : TRACKER_EVENT_MAX);
 
-#pragma GCC unroll 32
+#pragma GCC unroll 64
     for (unsigned tag = 1; tag < schema->count; tag++) {
         const struct field *field = &schema->fields[tag];
         const void         *member = (const char *) object + field->offset;
@@ -174,6 +193,7 @@ fields_encode(const struct schema *schema, const void *object, uint8_t *out, siz
                 at = uint_put(at, end, tag, number);
             break;
         case FIELD_TEXT:
+        case FIELD_PLACE:
         case FIELD_IP:
         case FIELD_CLICK_ID:
         case FIELD_NAME:
@@ -182,6 +202,8 @@ fields_encode(const struct schema *schema, const void *object, uint8_t *out, siz
                 break;
             if (field->kind == FIELD_TEXT && string.len > TRACKER_FIELD_MAX)
                 string.len = TRACKER_FIELD_MAX;
+            if (field->kind == FIELD_PLACE && string.len > TRACKER_PLACE_MAX)
+                string.len = TRACKER_PLACE_MAX;
             if (!string_valid(field->kind, string))
                 return 0;
             at = field_put(at, end, tag, string.data, string.len);
@@ -276,6 +298,7 @@ field_store(const struct field *field, struct tracker_str bytes, void *object)
         uint_store(member, field->width, number);
         return true;
     case FIELD_TEXT:
+    case FIELD_PLACE:
     case FIELD_IP:
     case FIELD_CLICK_ID:
     case FIELD_NAME:
@@ -298,6 +321,8 @@ string_valid(enum field_kind kind, struct tracker_str s)
     switch (kind) {
     case FIELD_TEXT:
         return s.len <= TRACKER_FIELD_MAX;
+    case FIELD_PLACE:
+        return s.len <= TRACKER_PLACE_MAX;
     case FIELD_IP:
         return s.len == 4 || s.len == 16;
     case FIELD_CLICK_ID:

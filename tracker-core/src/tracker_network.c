@@ -1,0 +1,107 @@
+/*
+ * tracker_network.c - is this address one of those?
+ */
+#include "tracker_network.h"
+
+#include <arpa/inet.h>
+
+#define ADDRESS_LEN 16
+
+static const uint8_t mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
+
+/* Are the first `bits` bits equal? */
+static bool
+bits_equal(const uint8_t *a, const uint8_t *b, unsigned bits)
+{
+    unsigned bytes = bits / 8, rest = bits % 8;
+
+    return memcmp(a, b, bytes) == 0 && (rest == 0 || (a[bytes] ^ b[bytes]) >> (8 - rest) == 0);
+}
+
+static bool
+entry_valid(const uint8_t *entry)
+{
+    if (entry[0] > 128)
+        return false;
+    for (unsigned bit = entry[0]; bit < 128; bit++)
+        if (entry[1 + bit / 8] >> (7 - bit % 8) & 1)
+            return false;
+    return true;
+}
+
+/* "/24": a decimal number without signs, blanks or leading zeros. */
+static bool
+prefix_parse(struct tracker_str text, unsigned max, unsigned *prefix)
+{
+    *prefix = 0;
+    if (text.len == 0 || text.len > 3 || (text.data[0] == '0' && text.len > 1))
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return false;
+        *prefix = *prefix * 10 + (unsigned) (text.data[i] - '0');
+    }
+    return *prefix <= max;
+}
+
+bool
+tracker_network_parse(struct tracker_str text, uint8_t entry[TRACKER_NETWORK_LEN])
+{
+    char        address[INET6_ADDRSTRLEN];
+    const char *slash = text.len == 0 ? NULL : memchr(text.data, '/', text.len);
+    size_t      len = slash != NULL ? (size_t) (slash - text.data) : text.len;
+    unsigned    prefix, width;
+
+    if (len == 0 || len >= sizeof(address))
+        return false;
+    memcpy(address, text.data, len);
+    address[len] = '\0';
+    if (strlen(address) != len)
+        return false;
+
+    memcpy(entry + 1, mapped, sizeof(mapped));
+    if (inet_pton(AF_INET, address, entry + 1 + sizeof(mapped)) == 1)
+        width = 32;
+    else if (inet_pton(AF_INET6, address, entry + 1) == 1)
+        width = 128;
+    else
+        return false;
+
+    prefix = width;
+    if (slash != NULL && !prefix_parse((struct tracker_str){ slash + 1, text.len - len - 1 }, width, &prefix))
+        return false;
+    entry[0] = (uint8_t) (prefix + (128 - width));
+    return entry_valid(entry);
+}
+
+bool
+tracker_networks_check(struct tracker_str networks)
+{
+    if (networks.len % TRACKER_NETWORK_LEN != 0 || networks.len / TRACKER_NETWORK_LEN > TRACKER_NETWORKS_MAX)
+        return false;
+    for (size_t at = 0; at < networks.len; at += TRACKER_NETWORK_LEN)
+        if (!entry_valid((const uint8_t *) networks.data + at))
+            return false;
+    return true;
+}
+
+bool
+tracker_networks_hold(struct tracker_str networks, struct tracker_str ip)
+{
+    uint8_t address[ADDRESS_LEN];
+
+    if (ip.len == ADDRESS_LEN) {
+        memcpy(address, ip.data, ADDRESS_LEN);
+    } else if (ip.len == 4) {
+        memcpy(address, mapped, sizeof(mapped));
+        memcpy(address + sizeof(mapped), ip.data, 4);
+    } else {
+        return false;
+    }
+    for (size_t at = 0; at < networks.len; at += TRACKER_NETWORK_LEN) {
+        const uint8_t *entry = (const uint8_t *) networks.data + at;
+        if (bits_equal(entry + 1, address, entry[0]))
+            return true;
+    }
+    return false;
+}
