@@ -141,6 +141,10 @@ status_name(int status)
         return "approved";
     case TRACKER_CONVERSION_REJECTED:
         return "rejected";
+    case TRACKER_CONVERSION_REFUND:
+    case TRACKER_CONVERSION_CHARGEBACK:
+    case TRACKER_CONVERSION_CHARGEBACK_WON:
+        break; /* these speak of a conversion: ingest does not take them yet */
     }
     return "pending";
 }
