@@ -15,11 +15,12 @@ static struct tracker_str ngx_http_affiliate_bearer(ngx_table_elt_t *authorizati
 
 const ngx_http_affiliate_error_t *
 ngx_http_affiliate_authenticate(ngx_http_request_t *r, const struct tracker_snapshot *snapshot, uint8_t role,
-                                uint32_t scope, struct tracker_api_key_row *row)
+                                uint32_t scope, struct tracker_api_user_row *user)
 {
     uint8_t            hash[TRACKER_API_KEY_HASH_LEN];
     ngx_time_t        *tp = ngx_timeofday();
     struct tracker_str key = ngx_http_affiliate_api_key(r);
+    struct tracker_api_key_row row;
 
     if (key.len == 0) {
         return ngx_http_affiliate_error(KEY_MISSING);
@@ -29,23 +30,18 @@ ngx_http_affiliate_authenticate(ngx_http_request_t *r, const struct tracker_snap
     }
 
     (void) crypto_hash_sha256(hash, (const u_char *) key.data, key.len);
-    if (!tracker_snapshot_api_key(snapshot, hash, row)) {
-        return ngx_http_affiliate_error(KEY_UNKNOWN);
+    if (!tracker_snapshot_api_key(snapshot, hash, &row) || row.state != TRACKER_STATE_ACTIVE
+        || !tracker_snapshot_api_user(snapshot, row.api_user, user))
+    {
+        return ngx_http_affiliate_error(KEY_UNKNOWN); /* or revoked */
     }
-
-    switch (row->state) {
-    case TRACKER_STATE_ACTIVE:
-        break;
-    case TRACKER_STATE_PAUSED:
+    if (user->state != TRACKER_STATE_ACTIVE) {
         return ngx_http_affiliate_error(USER_PAUSED);
-    default:
-        return ngx_http_affiliate_error(KEY_UNKNOWN); /* revoked */
     }
-
-    if (row->expires_ms != 0 && row->expires_ms <= (uint64_t) tp->sec * 1000 + tp->msec) {
+    if (user->expires_ms != 0 && user->expires_ms <= (uint64_t) tp->sec * 1000 + tp->msec) {
         return ngx_http_affiliate_error(KEY_EXPIRED);
     }
-    if (row->role != role || (row->scopes & scope) != scope) {
+    if (user->role != role || (user->scopes & scope) != scope) {
         return ngx_http_affiliate_error(SCOPE_DENIED);
     }
     return NULL;

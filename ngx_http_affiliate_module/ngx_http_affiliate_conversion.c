@@ -11,7 +11,7 @@
 /* Kept from the key's check to the answer, in the request's pool. */
 typedef struct {
     const struct tracker_snapshot *snapshot; /* pinned */
-    struct tracker_api_key_row     key;
+    struct tracker_api_user_row    user;
     uint64_t                       journal;
     uint64_t                       sequence;
 } ngx_http_affiliate_postback_t;
@@ -118,11 +118,11 @@ ngx_http_affiliate_conversion_admit(ngx_http_request_t *r, ngx_http_affiliate_ct
     ctx->postback = postback;
 
     error = ngx_http_affiliate_authenticate(r, postback->snapshot, TRACKER_ROLE_ADVERTISER,
-                                            TRACKER_SCOPE_CONVERSIONS_WRITE, &postback->key);
+                                            TRACKER_SCOPE_CONVERSIONS_WRITE, &postback->user);
     if (error != NULL) {
         return error;
     }
-    ctx->api_user = postback->key.api_user;
+    ctx->api_user = postback->user.id;
 
     if (r->headers_in.content_length_n > NGX_HTTP_AFFILIATE_BODY_MAX) {
         return ngx_http_affiliate_error(BODY_TOO_LARGE);
@@ -177,7 +177,7 @@ ngx_http_affiliate_conversion_record(ngx_http_request_t *r, ngx_http_affiliate_c
 
     now_ms = (uint64_t) tp->sec * 1000 + tp->msec;
     ngx_memzero(&event, sizeof(event));
-    if (!tracker_snapshot_program(postback->snapshot, postback->key.program, &program)) {
+    if (!tracker_snapshot_program(postback->snapshot, postback->user.program, &program)) {
         ngx_memzero(&program, sizeof(program));
     }
 
@@ -189,8 +189,8 @@ ngx_http_affiliate_conversion_record(ngx_http_request_t *r, ngx_http_affiliate_c
         return error;
     }
 
-    event.program = postback->key.program;
-    event.api_user = postback->key.api_user;
+    event.program = postback->user.program;
+    event.api_user = postback->user.id;
     event.auth = TRACKER_AUTH_API_KEY;
     event.ip = ngx_http_affiliate_address(r->connection);
     ngx_memcpy(ctx->click_id, event.click_id.data, TRACKER_CLICK_ID_LEN);

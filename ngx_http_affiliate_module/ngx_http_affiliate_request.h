@@ -150,11 +150,11 @@ const ngx_http_affiliate_error_t *ngx_http_affiliate_fields_check(const ngx_http
 
 /* ---- auth.c ---- */
 
-/* Looks the request's API key up and checks it in the documented order; row is filled on NULL. */
+/* Looks the request's API key up and checks it in the documented order; user is filled on NULL. */
 const ngx_http_affiliate_error_t *ngx_http_affiliate_authenticate(ngx_http_request_t *r,
                                                                   const struct tracker_snapshot *snapshot,
                                                                   uint8_t role, uint32_t scope,
-                                                                  struct tracker_api_key_row *row);
+                                                                  struct tracker_api_user_row *user);
 
 /* ---- answer.c ---- */
 

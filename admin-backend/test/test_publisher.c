@@ -151,6 +151,12 @@ edge_link(struct world *w, const char *code, struct tracker_link_row *row)
 }
 
 static bool
+edge_user(struct world *w, struct tracker_api_user_row *user)
+{
+    return fetch(w) && tracker_snapshot_api_user(&w->edge, 5, user);
+}
+
+static bool
 edge_key(struct world *w, struct tracker_api_key_row *row)
 {
     uint8_t hash[TRACKER_API_KEY_HASH_LEN];
@@ -170,6 +176,7 @@ an_edge_gets_what_the_database_has(void **state)
     struct tracker_campaign_row  campaign;
     struct tracker_affiliate_row affiliate;
     struct tracker_api_key_row   key;
+    struct tracker_api_user_row  user;
 
     begin(w);
     TEST_AWAIT(edge_link(w, "first", &link));
@@ -186,8 +193,10 @@ an_edge_gets_what_the_database_has(void **state)
     assert_int_equal(affiliate.state, TRACKER_AFFILIATE_APPROVED);
     assert_true(tracker_str_eq(affiliate.name, TRACKER_STR("Zo\xc3\xab")));
     assert_true(edge_key(w, &key));
-    assert_int_equal(key.scopes, TRACKER_SCOPE_CONVERSIONS_WRITE | TRACKER_SCOPE_STATS_READ);
+    assert_int_equal(key.state, TRACKER_STATE_ACTIVE);
     assert_int_equal(key.api_user, 5);
+    assert_true(tracker_snapshot_api_user(&w->edge, 5, &user));
+    assert_int_equal(user.scopes, TRACKER_SCOPE_CONVERSIONS_WRITE | TRACKER_SCOPE_STATS_READ);
     assert_int_equal(tracker_snapshot_version(&w->edge), 7);
 }
 
@@ -219,6 +228,7 @@ a_change_is_there_within_a_second(void **state)
     struct world              *w = *state;
     struct tracker_link_row    link;
     struct tracker_api_key_row key;
+    struct tracker_api_user_row user;
 
     begin(w);
     TEST_AWAIT(edge_link(w, "first", &link));
@@ -233,11 +243,10 @@ a_change_is_there_within_a_second(void **state)
         assert_non_null(w->edge.delta);
     }
 
-    /* A key is what its user makes of it. */
     change(w, "UPDATE api_users SET state = 'paused', version = " VERSION " WHERE id = 5");
-    TEST_AWAIT(edge_key(w, &key) && key.state == TRACKER_STATE_PAUSED);
+    TEST_AWAIT(edge_user(w, &user) && user.state == TRACKER_STATE_PAUSED);
     change(w, "UPDATE api_users SET state = 'active', expires_us = 1714564800123456, version = " VERSION);
-    TEST_AWAIT(edge_key(w, &key) && key.state == TRACKER_STATE_ACTIVE && key.expires_ms == 1714564800123);
+    TEST_AWAIT(edge_user(w, &user) && user.state == TRACKER_STATE_ACTIVE && user.expires_ms == 1714564800123);
     change(w, "UPDATE api_keys SET state = 'revoked', version = " VERSION);
     TEST_AWAIT(edge_key(w, &key) && key.state == TRACKER_STATE_ARCHIVED);
 }

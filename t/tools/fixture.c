@@ -211,11 +211,18 @@ row_add(struct tracker_snapshot_builder *b, struct tracker_str *w, int count)
         return tracker_snapshot_add_link(b, &row);
     }
     if (tracker_str_eq(kind, TRACKER_STR("key")) && count == 9) {
-        struct tracker_api_key_row row = { .api_user = number(w[1]), .program = number(w[2]),
-                                           .affiliate = number(w[3]), .state = number(w[4]),
-                                           .role = number(w[5]), .scopes = number(w[6]), .expires_ms = number(w[7]) };
+        struct tracker_api_user_row user = { .id = number(w[1]), .program = number(w[2]), .affiliate = number(w[3]),
+                                             .role = number(w[5]), .scopes = number(w[6]),
+                                             .expires_ms = number(w[7]) };
+        struct tracker_api_key_row  row = { .api_user = user.id, .state = number(w[4]) };
+
+        /* one user a key: what is paused is the user, what is revoked the key */
+        user.state = row.state == TRACKER_STATE_PAUSED ? TRACKER_STATE_PAUSED : TRACKER_STATE_ACTIVE;
+        if (row.state == TRACKER_STATE_PAUSED)
+            row.state = TRACKER_STATE_ACTIVE;
         crypto_hash_sha256(row.hash, (const uint8_t *) w[8].data, w[8].len);
-        return tracker_snapshot_add_api_key(b, &row);
+        int rc = tracker_snapshot_add_api_user(b, &user);
+        return rc != 0 ? rc : tracker_snapshot_add_api_key(b, &row);
     }
     return -EINVAL;
 }

@@ -62,6 +62,7 @@ find_row(const struct tracker_snapshot *s, enum snapshot_rows rows, struct track
     struct tracker_campaign_row  campaign;
     struct tracker_affiliate_row affiliate;
     struct tracker_link_row      link;
+    struct tracker_api_user_row  api_user;
     struct tracker_api_key_row   api_key;
     uint32_t                     id = tracker_get32((const uint8_t *) key.data);
 
@@ -85,6 +86,10 @@ find_row(const struct tracker_snapshot *s, enum snapshot_rows rows, struct track
         return true;
     case SNAPSHOT_API_KEYS:
         return tracker_snapshot_api_key(s, (const uint8_t *) key.data, &api_key);
+    case SNAPSHOT_API_USERS:
+        return tracker_snapshot_api_user(s, id, &api_user);
+    case SNAPSHOT_BLOBS:
+        return tracker_snapshot_blob(s, id).len != 0;
     }
     return false;
 }

@@ -6,7 +6,7 @@
  * is gone is present in the delta with a state that says so (links are
  * archived, never deleted), so tombstones need no second mechanism.
  *
- * File: 256-byte header (magic "AFFSNAP1", format, kind, key id, version,
+ * File: 320-byte header (magic "AFFSNAP1", format, kind, key id, version,
  * created_ms, size, the base's hash for a delta, a table of sections), then sections, then
  * a BLAKE2b-256 keyed MAC over everything before it (label TRACKER_LABEL_SNAPSHOT).
  * Its "hash" is that MAC's first 16 bytes.  Offsets, never pointers; 8-byte
@@ -22,6 +22,9 @@
 #define TRACKER_SNAPSHOT_H
 
 #include "tracker_keys.h"
+#include "tracker_network.h"
+#include "tracker_rule.h"
+#include "tracker_secret.h"
 #include "tracker_url.h"
 
 #define TRACKER_SNAPSHOT_HASH_LEN 16
@@ -29,6 +32,8 @@
 #define TRACKER_NAME_MAX          128
 #define TRACKER_API_KEY_HASH_LEN  32  /* SHA-256 of the API key */
 #define TRACKER_COOKIE_DAYS_MAX   3650
+#define TRACKER_HOSTS_MAX         8192 /* bytes of a campaign's list of hosts */
+#define TRACKER_BLOB_MAX          (1u << 20)
 
 /* Persisted in snapshots and in SQL: append only. */
 enum tracker_state {
@@ -49,13 +54,50 @@ enum tracker_role {
 };
 enum tracker_attribution_rule {
     TRACKER_ATTRIBUTION_LAST = 1,
-    TRACKER_ATTRIBUTION_FIRST = 2
+    TRACKER_ATTRIBUTION_FIRST = 2,
+    TRACKER_ATTRIBUTION_BOTH = 3 /* first and last share */
+};
+/* How a link answers.  Never 301 or 308: browsers would remember them and never ask again. */
+enum tracker_redirect {
+    TRACKER_REDIRECT_DEFAULT = 0, /* as the location says */
+    TRACKER_REDIRECT_302 = 1,
+    TRACKER_REDIRECT_303 = 2,
+    TRACKER_REDIRECT_307 = 3
+};
+/* Referrer-Policy of the answer (W3C Referrer Policy, 3); 0: the header is not sent. */
+enum tracker_referrer_policy {
+    TRACKER_REFERRER_DEFAULT = 0,
+    TRACKER_REFERRER_NO_REFERRER = 1,
+    TRACKER_REFERRER_ORIGIN = 2,
+    TRACKER_REFERRER_SAME_ORIGIN = 3,
+    TRACKER_REFERRER_STRICT_ORIGIN = 4,
+    TRACKER_REFERRER_UNSAFE_URL = 5
+};
+enum tracker_link_option {
+    TRACKER_LINK_PASS_UNKNOWN = 1u << 0, /* parameters that are not ours are appended to the destination */
+    TRACKER_LINK_NO_DEEP = 1u << 1       /* deep links are refused, whatever the campaign's hosts */
+};
+/* Persisted: what a blob holds. */
+enum tracker_blob {
+    TRACKER_BLOB_AGENTS = 1,     /* tracker_agents_compile() */
+    TRACKER_BLOB_DATACENTRES = 2 /* AS numbers, u32 little-endian, ascending */
+};
+
+/*
+ * When something may be used, and how often.  Dates are half-open: [starts, ends).  Caps count the clicks that
+ * are counted (no bots), over all edges: each edge stops by itself at the cap, and the backend, which
+ * sees all of them, says capped_until in the delta.
+ */
+struct tracker_limits {
+    uint64_t starts_ms, ends_ms;  /* 0: no bound */
+    uint64_t capped_until_ms;     /* not 0 and in the future: capped, whatever this edge has counted */
+    uint32_t cap_day, cap_total;  /* clicks a day (UTC), and ever; 0: no cap */
 };
 
 /*
  * Rows, as the builder takes them and the reader gives them back (strings
  * borrowed).  Bounds beside those named below: ids are not 0; a link has a
- * destination; an advertiser's API key has a program, an affiliate's an affiliate.
+ * destination; an advertiser's API user has a program, an affiliate's an affiliate.
  */
 struct tracker_program_row {
     uint32_t id;
@@ -70,6 +112,9 @@ struct tracker_campaign_row {
     uint8_t  state;
     struct tracker_str name;
     struct tracker_str fallback;      /* compiled template, or empty: the program's */
+    struct tracker_str hosts;         /* where deep links may go: lower-case host names, each followed by a
+                                         newline; a leading dot also means all names below it */
+    struct tracker_limits limits;
 };
 struct tracker_affiliate_row {
     uint32_t id;
@@ -81,19 +126,32 @@ struct tracker_link_row {
     uint8_t  state;
     struct tracker_str code;
     struct tracker_str destination;   /* compiled template (tracker_url.h) */
+    struct tracker_str rules;         /* compiled (tracker_rule.h), or empty */
+    struct tracker_limits limits;
+    uint8_t  redirect;        /* enum tracker_redirect */
+    uint8_t  referrer_policy; /* enum tracker_referrer_policy */
+    uint8_t  options;         /* enum tracker_link_option */
 };
 #define TRACKER_SCOPE_CONVERSIONS_WRITE (1u << 0)
 #define TRACKER_SCOPE_CONVERSIONS_READ  (1u << 1)
 #define TRACKER_SCOPE_LEADS_WRITE       (1u << 2)
 #define TRACKER_SCOPE_LEADS_READ        (1u << 3)
 #define TRACKER_SCOPE_STATS_READ        (1u << 4)
+struct tracker_api_user_row {
+    uint32_t id, program, affiliate; /* affiliate 0: none */
+    uint8_t  state;                  /* ACTIVE or PAUSED */
+    uint8_t  role;                   /* tracker_role */
+    uint32_t scopes;
+    uint64_t expires_ms;             /* 0: never */
+    uint32_t rate_minute;            /* requests a minute and edge; 0: no limit */
+    bool     restricted;             /* only from networks; none listed = from nowhere */
+    struct tracker_str networks;     /* entries of tracker_network.h */
+    struct tracker_str secret;       /* sealed (tracker_secret.h), context: the id; or empty: cannot sign */
+};
 struct tracker_api_key_row {
     uint8_t  hash[TRACKER_API_KEY_HASH_LEN]; /* the look-up key */
-    uint32_t api_user, program, affiliate;   /* affiliate 0: none */
-    uint8_t  state;                          /* ACTIVE or PAUSED (user paused) or ARCHIVED (key revoked) */
-    uint8_t  role;                           /* tracker_role */
-    uint32_t scopes;
-    uint64_t expires_ms;                     /* 0: never */
+    uint32_t api_user;
+    uint8_t  state;                          /* ACTIVE, or ARCHIVED: revoked */
 };
 
 /* ---- building (the backend) ---- */
@@ -107,7 +165,10 @@ int tracker_snapshot_add_program(struct tracker_snapshot_builder *b, const struc
 int tracker_snapshot_add_campaign(struct tracker_snapshot_builder *b, const struct tracker_campaign_row *row);
 int tracker_snapshot_add_affiliate(struct tracker_snapshot_builder *b, const struct tracker_affiliate_row *row);
 int tracker_snapshot_add_link(struct tracker_snapshot_builder *b, const struct tracker_link_row *row);
+int tracker_snapshot_add_api_user(struct tracker_snapshot_builder *b, const struct tracker_api_user_row *row);
 int tracker_snapshot_add_api_key(struct tracker_snapshot_builder *b, const struct tracker_api_key_row *row);
+int tracker_snapshot_add_blob(struct tracker_snapshot_builder *b, enum tracker_blob blob, const uint8_t *bytes,
+                              size_t len);
 
 /*
  * Finishes the file: malloc'ed *out of *len bytes, the caller's to free.
@@ -126,7 +187,7 @@ struct tracker_snapshot_info {
     uint64_t created_ms;
     uint8_t  hash[TRACKER_SNAPSHOT_HASH_LEN];
     uint8_t  base_hash[TRACKER_SNAPSHOT_HASH_LEN]; /* delta only */
-    uint32_t programs, campaigns, affiliates, links, api_keys;
+    uint32_t programs, campaigns, affiliates, links, api_users, api_keys;
 };
 
 /* One checked file in memory; borrows the bytes. */
@@ -154,7 +215,10 @@ bool tracker_snapshot_program(const struct tracker_snapshot *s, uint32_t id, str
 bool tracker_snapshot_campaign(const struct tracker_snapshot *s, uint32_t id, struct tracker_campaign_row *row);
 bool tracker_snapshot_affiliate(const struct tracker_snapshot *s, uint32_t id, struct tracker_affiliate_row *row);
 bool tracker_snapshot_link(const struct tracker_snapshot *s, struct tracker_str code, struct tracker_link_row *row);
+bool tracker_snapshot_api_user(const struct tracker_snapshot *s, uint32_t id, struct tracker_api_user_row *row);
 bool tracker_snapshot_api_key(const struct tracker_snapshot *s, const uint8_t hash[TRACKER_API_KEY_HASH_LEN],
                               struct tracker_api_key_row *row);
+/* Empty: the snapshot has none.  Its content was checked. */
+struct tracker_str tracker_snapshot_blob(const struct tracker_snapshot *s, enum tracker_blob blob);
 
 #endif

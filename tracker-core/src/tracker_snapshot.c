@@ -128,6 +128,25 @@ tracker_snapshot_affiliate(const struct tracker_snapshot *s, uint32_t id, struct
 }
 
 bool
+tracker_snapshot_api_user(const struct tracker_snapshot *s, uint32_t id, struct tracker_api_user_row *row)
+{
+    const uint8_t *record = find_id(s, SNAPSHOT_API_USERS, id);
+
+    if (record == NULL)
+        return false;
+    tracker_snapshot_read_api_user(record, row);
+    return true;
+}
+
+struct tracker_str
+tracker_snapshot_blob(const struct tracker_snapshot *s, enum tracker_blob blob)
+{
+    const uint8_t *record = find_id(s, SNAPSHOT_BLOBS, blob);
+
+    return record != NULL ? tracker_snapshot_read_blob(record) : TRACKER_STR_NONE;
+}
+
+bool
 tracker_snapshot_api_key(const struct tracker_snapshot *s, const uint8_t hash[TRACKER_API_KEY_HASH_LEN],
                          struct tracker_api_key_row *row)
 {
@@ -153,6 +172,16 @@ tracker_snapshot_read_program(const uint8_t *record, struct tracker_program_row 
                                          .fallback = { strings, tracker_get16(record + 10) } };
 }
 
+static void
+read_limits(const uint8_t *at, struct tracker_limits *limits)
+{
+    *limits = (struct tracker_limits){ .starts_ms = tracker_get64(at),
+                                       .ends_ms = tracker_get64(at + 8),
+                                       .capped_until_ms = tracker_get64(at + 16),
+                                       .cap_day = tracker_get32(at + 24),
+                                       .cap_total = tracker_get32(at + 28) };
+}
+
 void
 tracker_snapshot_read_campaign(const uint8_t *record, struct tracker_campaign_row *row)
 {
@@ -163,6 +192,8 @@ tracker_snapshot_read_campaign(const uint8_t *record, struct tracker_campaign_ro
                                           .state = record[8],
                                           .name = { strings, record[9] },
                                           .fallback = { strings + record[9], tracker_get16(record + 10) } };
+    row->hosts = (struct tracker_str){ row->fallback.data + row->fallback.len, tracker_get16(record + 12) };
+    read_limits(record + 16, &row->limits);
 }
 
 void
@@ -183,9 +214,37 @@ tracker_snapshot_read_link(const uint8_t *record, struct tracker_link_row *row)
     *row = (struct tracker_link_row){ .id = tracker_get32(record),
                                       .campaign = tracker_get32(record + 4),
                                       .affiliate = tracker_get32(record + 8),
-                                      .state = record[12],
+                                      .state = record[12] & (uint8_t) ~SNAPSHOT_LINK_EXTENDED,
                                       .code = { strings, record[13] },
                                       .destination = { strings + record[13], tracker_get16(record + 14) } };
+    if (!(record[12] & SNAPSHOT_LINK_EXTENDED))
+        return;
+
+    const uint8_t *extension = record + snapshot_link_extension_at(record);
+    read_limits(extension, &row->limits);
+    row->redirect = extension[32];
+    row->referrer_policy = extension[33];
+    row->options = extension[34];
+    row->rules = (struct tracker_str){ (const char *) extension + SNAPSHOT_LINK_EXTENSION,
+                                       tracker_get16(extension + 36) };
+}
+
+void
+tracker_snapshot_read_api_user(const uint8_t *record, struct tracker_api_user_row *row)
+{
+    const char *strings = (const char *) record + SNAPSHOT_API_USER_FIXED;
+
+    *row = (struct tracker_api_user_row){ .id = tracker_get32(record),
+                                          .program = tracker_get32(record + 4),
+                                          .affiliate = tracker_get32(record + 8),
+                                          .scopes = tracker_get32(record + 12),
+                                          .expires_ms = tracker_get64(record + 16),
+                                          .rate_minute = tracker_get32(record + 24),
+                                          .state = record[28],
+                                          .role = record[29],
+                                          .restricted = record[30] != 0,
+                                          .networks = { strings, tracker_get16(record + 32) } };
+    row->secret = (struct tracker_str){ strings + row->networks.len, record[31] };
 }
 
 void
@@ -193,10 +252,11 @@ tracker_snapshot_read_api_key(const uint8_t *record, struct tracker_api_key_row 
 {
     memcpy(row->hash, record, TRACKER_API_KEY_HASH_LEN);
     row->api_user = tracker_get32(record + 32);
-    row->program = tracker_get32(record + 36);
-    row->affiliate = tracker_get32(record + 40);
-    row->scopes = tracker_get32(record + 44);
-    row->expires_ms = tracker_get64(record + 48);
-    row->state = record[56];
-    row->role = record[57];
+    row->state = record[36];
+}
+
+struct tracker_str
+tracker_snapshot_read_blob(const uint8_t *record)
+{
+    return (struct tracker_str){ (const char *) record + SNAPSHOT_BLOB_FIXED, tracker_get32(record + 4) };
 }

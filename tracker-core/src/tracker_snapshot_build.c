@@ -56,7 +56,7 @@ row_room(struct row_buffer *rows, size_t len)
     size_t padded = snapshot_padded(len);
 
     if (rows->cap - rows->len < padded) {
-        size_t   cap = rows->cap * 2 + 65536;
+        size_t   cap = rows->cap * 2 + padded + 65536;
         uint8_t *bytes = realloc(rows->bytes, cap);
         if (bytes == NULL)
             return NULL;
@@ -98,6 +98,16 @@ tracker_snapshot_add_program(struct tracker_snapshot_builder *b, const struct tr
     return 0;
 }
 
+static void
+put_limits(uint8_t *at, const struct tracker_limits *limits)
+{
+    tracker_put64(at, limits->starts_ms);
+    tracker_put64(at + 8, limits->ends_ms);
+    tracker_put64(at + 16, limits->capped_until_ms);
+    tracker_put32(at + 24, limits->cap_day);
+    tracker_put32(at + 28, limits->cap_total);
+}
+
 int
 tracker_snapshot_add_campaign(struct tracker_snapshot_builder *b, const struct tracker_campaign_row *row)
 {
@@ -105,7 +115,7 @@ tracker_snapshot_add_campaign(struct tracker_snapshot_builder *b, const struct t
         return -EINVAL;
 
     uint8_t *record = row_room(&b->rows[SNAPSHOT_CAMPAIGNS],
-                               SNAPSHOT_CAMPAIGN_FIXED + row->name.len + row->fallback.len);
+                               SNAPSHOT_CAMPAIGN_FIXED + row->name.len + row->fallback.len + row->hosts.len);
     if (record == NULL)
         return -ENOMEM;
     tracker_put32(record, row->id);
@@ -113,7 +123,9 @@ tracker_snapshot_add_campaign(struct tracker_snapshot_builder *b, const struct t
     record[8] = row->state;
     record[9] = (uint8_t) row->name.len;
     tracker_put16(record + 10, (uint16_t) row->fallback.len);
-    put_str(put_str(record + SNAPSHOT_CAMPAIGN_FIXED, row->name), row->fallback);
+    tracker_put16(record + 12, (uint16_t) row->hosts.len);
+    put_limits(record + 16, &row->limits);
+    put_str(put_str(put_str(record + SNAPSHOT_CAMPAIGN_FIXED, row->name), row->fallback), row->hosts);
     return 0;
 }
 
@@ -133,23 +145,71 @@ tracker_snapshot_add_affiliate(struct tracker_snapshot_builder *b, const struct 
     return 0;
 }
 
+/* A link that is more than a code and a destination. */
+static bool
+link_extended(const struct tracker_link_row *row)
+{
+    static const struct tracker_limits none;
+
+    return row->rules.len != 0 || row->redirect != 0 || row->referrer_policy != 0 || row->options != 0
+           || memcmp(&row->limits, &none, sizeof(none)) != 0;
+}
+
+_Static_assert(sizeof(struct tracker_limits) == 32, "no padding: limits are compared as bytes");
+
 int
 tracker_snapshot_add_link(struct tracker_snapshot_builder *b, const struct tracker_link_row *row)
 {
     if (!tracker_snapshot_link_valid(row))
         return -EINVAL;
 
+    bool     extended = link_extended(row);
+    size_t   extension = SNAPSHOT_LINK_FIXED + row->code.len + row->destination.len;
     uint8_t *record = row_room(&b->rows[SNAPSHOT_LINKS],
-                               SNAPSHOT_LINK_FIXED + row->code.len + row->destination.len);
+                               extension + (extended ? SNAPSHOT_LINK_EXTENSION + row->rules.len : 0));
     if (record == NULL)
         return -ENOMEM;
     tracker_put32(record, row->id);
     tracker_put32(record + 4, row->campaign);
     tracker_put32(record + 8, row->affiliate);
-    record[12] = row->state;
+    record[12] = row->state | (extended ? SNAPSHOT_LINK_EXTENDED : 0);
     record[13] = (uint8_t) row->code.len;
     tracker_put16(record + 14, (uint16_t) row->destination.len);
     put_str(put_str(record + SNAPSHOT_LINK_FIXED, row->code), row->destination);
+    if (!extended)
+        return 0;
+
+    put_limits(record + extension, &row->limits);
+    record[extension + 32] = row->redirect;
+    record[extension + 33] = row->referrer_policy;
+    record[extension + 34] = row->options;
+    tracker_put16(record + extension + 36, (uint16_t) row->rules.len);
+    put_str(record + extension + SNAPSHOT_LINK_EXTENSION, row->rules);
+    return 0;
+}
+
+int
+tracker_snapshot_add_api_user(struct tracker_snapshot_builder *b, const struct tracker_api_user_row *row)
+{
+    if (!tracker_snapshot_api_user_valid(row))
+        return -EINVAL;
+
+    uint8_t *record = row_room(&b->rows[SNAPSHOT_API_USERS],
+                               SNAPSHOT_API_USER_FIXED + row->networks.len + row->secret.len);
+    if (record == NULL)
+        return -ENOMEM;
+    tracker_put32(record, row->id);
+    tracker_put32(record + 4, row->program);
+    tracker_put32(record + 8, row->affiliate);
+    tracker_put32(record + 12, row->scopes);
+    tracker_put64(record + 16, row->expires_ms);
+    tracker_put32(record + 24, row->rate_minute);
+    record[28] = row->state;
+    record[29] = row->role;
+    record[30] = row->restricted;
+    record[31] = (uint8_t) row->secret.len;
+    tracker_put16(record + 32, (uint16_t) row->networks.len);
+    put_str(put_str(record + SNAPSHOT_API_USER_FIXED, row->networks), row->secret);
     return 0;
 }
 
@@ -164,12 +224,25 @@ tracker_snapshot_add_api_key(struct tracker_snapshot_builder *b, const struct tr
         return -ENOMEM;
     memcpy(record, row->hash, TRACKER_API_KEY_HASH_LEN);
     tracker_put32(record + 32, row->api_user);
-    tracker_put32(record + 36, row->program);
-    tracker_put32(record + 40, row->affiliate);
-    tracker_put32(record + 44, row->scopes);
-    tracker_put64(record + 48, row->expires_ms);
-    record[56] = row->state;
-    record[57] = row->role;
+    record[36] = row->state;
+    return 0;
+}
+
+int
+tracker_snapshot_add_blob(struct tracker_snapshot_builder *b, enum tracker_blob blob, const uint8_t *bytes,
+                          size_t len)
+{
+    struct tracker_str content = { (const char *) bytes, len };
+
+    if (!tracker_snapshot_blob_valid(blob, content))
+        return -EINVAL;
+
+    uint8_t *record = row_room(&b->rows[SNAPSHOT_BLOBS], SNAPSHOT_BLOB_FIXED + len);
+    if (record == NULL)
+        return -ENOMEM;
+    tracker_put32(record, blob);
+    tracker_put32(record + 4, (uint32_t) len);
+    put_str(record + SNAPSHOT_BLOB_FIXED, content);
     return 0;
 }
 
@@ -292,7 +365,7 @@ hash_rows(struct planned_row *order, const struct row_buffer *buffer, enum snaps
         const uint8_t *record = buffer->bytes + at;
         order[i].hash = snapshot_hash(rows, seed, snapshot_record_key(rows, record));
         order[i].at = at;
-        at += snapshot_padded(snapshot_record_len(rows, record));
+        at += snapshot_padded(snapshot_record_len(rows, record, UINT64_MAX));
     }
 }
 
@@ -356,7 +429,7 @@ write_section(uint8_t *bytes, uint64_t offset, const struct section_plan *plan,
     for (uint32_t i = 0; i < plan->count; i++) {
         const struct planned_row *row = &plan->order[i];
         const uint8_t            *record = buffer->bytes + row->at;
-        size_t                    padded = snapshot_padded(snapshot_record_len(rows, record));
+        size_t                    padded = snapshot_padded(snapshot_record_len(rows, record, UINT64_MAX));
         uint64_t                  slot = slot_of(row->hash, plan->homes, free_slot);
         uint8_t                  *to = bytes + offset + slot * SNAPSHOT_SLOT_LEN;
 

@@ -117,6 +117,7 @@ row_valid(enum snapshot_rows rows, const uint8_t *record)
         struct tracker_campaign_row  campaign;
         struct tracker_affiliate_row affiliate;
         struct tracker_link_row      link;
+        struct tracker_api_user_row  api_user;
         struct tracker_api_key_row   api_key;
     } row;
 
@@ -126,16 +127,22 @@ row_valid(enum snapshot_rows rows, const uint8_t *record)
         return record[15] == 0 && tracker_snapshot_program_valid(&row.program);
     case SNAPSHOT_CAMPAIGNS:
         tracker_snapshot_read_campaign(record, &row.campaign);
-        return tracker_snapshot_campaign_valid(&row.campaign);
+        return tracker_get16(record + 14) == 0 && tracker_snapshot_campaign_valid(&row.campaign);
     case SNAPSHOT_AFFILIATES:
         tracker_snapshot_read_affiliate(record, &row.affiliate);
         return tracker_snapshot_affiliate_valid(&row.affiliate);
     case SNAPSHOT_LINKS:
         tracker_snapshot_read_link(record, &row.link);
-        return tracker_snapshot_link_valid(&row.link);
+        return (!(record[12] & SNAPSHOT_LINK_EXTENDED) || record[snapshot_link_extension_at(record) + 35] == 0)
+               && tracker_snapshot_link_valid(&row.link);
     case SNAPSHOT_API_KEYS:
         tracker_snapshot_read_api_key(record, &row.api_key);
-        return sodium_is_zero(record + 58, 6) && tracker_snapshot_api_key_valid(&row.api_key);
+        return sodium_is_zero(record + 37, 3) && tracker_snapshot_api_key_valid(&row.api_key);
+    case SNAPSHOT_API_USERS:
+        tracker_snapshot_read_api_user(record, &row.api_user);
+        return record[30] <= 1 && sodium_is_zero(record + 34, 6) && tracker_snapshot_api_user_valid(&row.api_user);
+    case SNAPSHOT_BLOBS:
+        return tracker_snapshot_blob_valid(tracker_get32(record), tracker_snapshot_read_blob(record));
     }
     return false;
 }
@@ -150,7 +157,7 @@ record_fault(const uint8_t *bytes, enum snapshot_rows rows, uint64_t *at, uint64
     if (room < snapshot_record_fixed(rows))
         return "snapshot has a record that passes the end of its section";
 
-    size_t len = snapshot_record_len(rows, record);
+    size_t len = snapshot_record_len(rows, record, room);
     size_t padded = snapshot_padded(len);
     if (room < padded)
         return "snapshot has a record that passes the end of its section";
@@ -220,6 +227,7 @@ fill_info(const uint8_t *bytes, size_t len, struct tracker_snapshot_info *info)
                                             .campaigns = snapshot_section(bytes, SNAPSHOT_CAMPAIGNS).count,
                                             .affiliates = snapshot_section(bytes, SNAPSHOT_AFFILIATES).count,
                                             .links = snapshot_section(bytes, SNAPSHOT_LINKS).count,
+                                            .api_users = snapshot_section(bytes, SNAPSHOT_API_USERS).count,
                                             .api_keys = snapshot_section(bytes, SNAPSHOT_API_KEYS).count };
     memcpy(info->hash, bytes + len - SNAPSHOT_MAC_LEN, TRACKER_SNAPSHOT_HASH_LEN);
     memcpy(info->base_hash, bytes + SNAPSHOT_BASE_HASH_AT, TRACKER_SNAPSHOT_HASH_LEN);
@@ -272,11 +280,37 @@ code_valid(struct tracker_str code)
     return true;
 }
 
+static bool
+limits_valid(const struct tracker_limits *limits)
+{
+    return limits->ends_ms == 0 || limits->starts_ms < limits->ends_ms;
+}
+
+/* Lower-case names, a leading dot allowed, each with a newline behind it. */
+static bool
+hosts_valid(struct tracker_str hosts)
+{
+    size_t start = 0;
+
+    if (hosts.len > TRACKER_HOSTS_MAX || (hosts.len > 0 && hosts.data[hosts.len - 1] != '\n'))
+        return false;
+    for (size_t i = 0; i < hosts.len; i++) {
+        char c = hosts.data[i];
+        if (c == '\n') {
+            if (i - start < 1 || (i - start == 1 && hosts.data[start] == '.'))
+                return false;
+            start = i + 1;
+        } else if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '-' && c != '.' && c != '_')
+            return false;
+    }
+    return true;
+}
+
 bool
 tracker_snapshot_program_valid(const struct tracker_program_row *row)
 {
     return row->id != 0 && state_valid(row->state)
-           && (row->attribution == TRACKER_ATTRIBUTION_LAST || row->attribution == TRACKER_ATTRIBUTION_FIRST)
+           && row->attribution >= TRACKER_ATTRIBUTION_LAST && row->attribution <= TRACKER_ATTRIBUTION_BOTH
            && row->cookie_days <= TRACKER_COOKIE_DAYS_MAX && currency_valid(row->currency)
            && (row->fallback.len == 0 || template_valid(row->fallback));
 }
@@ -285,7 +319,8 @@ bool
 tracker_snapshot_campaign_valid(const struct tracker_campaign_row *row)
 {
     return row->id != 0 && row->program != 0 && state_valid(row->state) && row->name.len <= TRACKER_NAME_MAX
-           && (row->fallback.len == 0 || template_valid(row->fallback));
+           && (row->fallback.len == 0 || template_valid(row->fallback)) && hosts_valid(row->hosts)
+           && limits_valid(&row->limits);
 }
 
 bool
@@ -307,20 +342,60 @@ bool
 tracker_snapshot_link_valid(const struct tracker_link_row *row)
 {
     return row->id != 0 && row->campaign != 0 && row->affiliate != 0 && state_valid(row->state)
-           && code_valid(row->code) && template_valid(row->destination);
+           && code_valid(row->code) && template_valid(row->destination)
+           && row->rules.len <= TRACKER_RULES_LEN_MAX
+           && (row->rules.len == 0 || tracker_rules_check((const uint8_t *) row->rules.data, row->rules.len))
+           && limits_valid(&row->limits) && row->redirect <= TRACKER_REDIRECT_307
+           && row->referrer_policy <= TRACKER_REFERRER_UNSAFE_URL
+           && (row->options & ~(TRACKER_LINK_PASS_UNKNOWN | TRACKER_LINK_NO_DEEP)) == 0;
 }
 
-/* A key that may post conversions names the program it may post them for: 0 must never mean "any". */
+/* Who may post conversions names the program he may post them for: 0 must never mean "any". */
 bool
-tracker_snapshot_api_key_valid(const struct tracker_api_key_row *row)
+tracker_snapshot_api_user_valid(const struct tracker_api_user_row *row)
 {
-    if (row->api_user == 0 || !state_valid(row->state) || row->state == TRACKER_STATE_EXPIRED)
+    if (row->id == 0 || (row->state != TRACKER_STATE_ACTIVE && row->state != TRACKER_STATE_PAUSED)
+        || !tracker_networks_check(row->networks) || row->secret.len > TRACKER_SECRET_SEALED_MAX)
         return false;
     switch ((enum tracker_role) row->role) {
     case TRACKER_ROLE_AFFILIATE:
         return row->affiliate != 0;
     case TRACKER_ROLE_ADVERTISER:
         return row->program != 0;
+    }
+    return false;
+}
+
+bool
+tracker_snapshot_api_key_valid(const struct tracker_api_key_row *row)
+{
+    return row->api_user != 0 && (row->state == TRACKER_STATE_ACTIVE || row->state == TRACKER_STATE_ARCHIVED);
+}
+
+static bool
+datacentres_valid(struct tracker_str bytes)
+{
+    uint32_t last = 0;
+
+    for (size_t at = 0; at < bytes.len; at += 4) {
+        uint32_t asn = tracker_get32((const uint8_t *) bytes.data + at);
+        if (asn <= last)
+            return false;
+        last = asn;
+    }
+    return bytes.len % 4 == 0;
+}
+
+bool
+tracker_snapshot_blob_valid(uint32_t kind, struct tracker_str bytes)
+{
+    if (bytes.len == 0 || bytes.len > TRACKER_BLOB_MAX)
+        return false;
+    switch ((enum tracker_blob) kind) {
+    case TRACKER_BLOB_AGENTS:
+        return tracker_agents_check((const uint8_t *) bytes.data, bytes.len);
+    case TRACKER_BLOB_DATACENTRES:
+        return datacentres_valid(bytes);
     }
     return false;
 }

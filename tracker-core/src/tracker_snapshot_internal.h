@@ -2,11 +2,11 @@
  * tracker_snapshot_internal.h - how a snapshot lies in the file; builder,
  * checker and reader share it, nobody else includes it (but tests and fuzzers).
  *
- *   header, 256 bytes
+ *   header, 320 bytes
  *       0  magic "AFFSNAP1"         40  the base's hash, 16 (zero in a base)
  *       8  u32 format               56  hash seed, 16
  *      12  u8  kind                 72  zero
- *      13  u8  key id               96  5 sections of 32 bytes:
+ *      13  u8  key id               96  7 sections of 32 bytes:
  *      14  u16 number of sections        0  u32 count      12  u32 zero
  *      16  u64 version                   4  u32 homes      16  u64 offset
  *      24  u64 created_ms                8  u32 max_probe  24  u64 length
@@ -35,8 +35,8 @@
 #include "tracker_snapshot.h"
 
 #define SNAPSHOT_MAGIC       "AFFSNAP1"
-#define SNAPSHOT_FORMAT      1u
-#define SNAPSHOT_HEADER_LEN  256u
+#define SNAPSHOT_FORMAT      2u
+#define SNAPSHOT_HEADER_LEN  320u
 #define SNAPSHOT_MAC_LEN     32u
 #define SNAPSHOT_SECTIONS_AT 96u
 #define SNAPSHOT_SECTION_LEN 32u
@@ -67,9 +67,14 @@ enum snapshot_rows {
     SNAPSHOT_CAMPAIGNS = 1,
     SNAPSHOT_AFFILIATES = 2,
     SNAPSHOT_LINKS = 3,
-    SNAPSHOT_API_KEYS = 4
+    SNAPSHOT_API_KEYS = 4,
+    SNAPSHOT_API_USERS = 5,
+    SNAPSHOT_BLOBS = 6
 };
-#define SNAPSHOT_SECTIONS 5
+#define SNAPSHOT_SECTIONS 7
+
+_Static_assert(SNAPSHOT_SECTIONS_AT + SNAPSHOT_SECTIONS * SNAPSHOT_SECTION_LEN == SNAPSHOT_HEADER_LEN,
+               "the table of sections ends the header");
 
 struct snapshot_section {
     uint32_t count;     /* rows */
@@ -82,17 +87,30 @@ struct snapshot_section {
  * Records.  Fixed part, then the strings in the order of their lengths.
  *
  *   program    0 id  4 cookie_days  8 state  9 attribution  10 u16 fallback length  12 currency 3
- *   campaign   0 id  4 program  8 state  9 u8 name length  10 u16 fallback length
+ *   campaign   0 id  4 program  8 state  9 u8 name length  10 u16 fallback length  12 u16 hosts length
+ *             16 limits 32
  *   affiliate  0 id  4 state  5 u8 name length
  *   link       0 id  4 campaign  8 affiliate  12 state  13 u8 code length  14 u16 destination length
- *   API key    0 hash 32  32 api_user  36 program  40 affiliate  44 scopes  48 u64 expires_ms
- *             56 state  57 role
+ *   API key    0 hash 32  32 api_user  36 state
+ *   API user   0 id  4 program  8 affiliate  12 scopes  16 u64 expires_ms  24 rate_minute  28 state
+ *             29 role  30 restricted  31 u8 secret length  32 u16 networks length; networks, secret
+ *   blob       0 kind  4 u32 length
+ *
+ *   limits     0 u64 starts_ms  8 u64 ends_ms  16 u64 capped_until_ms  24 cap_day  28 cap_total
+ *
+ * Most links are a code and a destination.  One that is more has SNAPSHOT_LINK_EXTENDED in its state and, behind its
+ * strings,   0 limits 32  32 redirect  33 referrer_policy  34 options  35 zero  36 u16 rules length  38 rules.
  */
 #define SNAPSHOT_PROGRAM_FIXED   16u
-#define SNAPSHOT_CAMPAIGN_FIXED  12u
+#define SNAPSHOT_CAMPAIGN_FIXED  48u
 #define SNAPSHOT_AFFILIATE_FIXED 6u
 #define SNAPSHOT_LINK_FIXED      16u
-#define SNAPSHOT_API_KEY_FIXED   64u
+#define SNAPSHOT_API_KEY_FIXED   40u
+#define SNAPSHOT_API_USER_FIXED  40u
+#define SNAPSHOT_BLOB_FIXED      8u
+#define SNAPSHOT_LIMITS_LEN      32u
+#define SNAPSHOT_LINK_EXTENDED   0x80u
+#define SNAPSHOT_LINK_EXTENSION  38u
 
 static inline struct snapshot_section
 snapshot_section(const uint8_t *bytes, enum snapshot_rows rows)
@@ -127,25 +145,50 @@ snapshot_record_fixed(enum snapshot_rows rows)
         return SNAPSHOT_LINK_FIXED;
     case SNAPSHOT_API_KEYS:
         return SNAPSHOT_API_KEY_FIXED;
+    case SNAPSHOT_API_USERS:
+        return SNAPSHOT_API_USER_FIXED;
+    case SNAPSHOT_BLOBS:
+        return SNAPSHOT_BLOB_FIXED;
     }
     return 0;
 }
 
-/* Bytes of a record without its padding; needs only the fixed part. */
+/* Where a link's extension begins, if it has one; needs only the fixed part. */
 static inline size_t
-snapshot_record_len(enum snapshot_rows rows, const uint8_t *record)
+snapshot_link_extension_at(const uint8_t *record)
 {
+    return SNAPSHOT_LINK_FIXED + record[13] + tracker_get16(record + 14);
+}
+
+/*
+ * Bytes of a record without its padding.  Whatever the bytes say, it reads no further than `room`; a result above
+ * room means that the record does not fit there.
+ */
+static inline size_t
+snapshot_record_len(enum snapshot_rows rows, const uint8_t *record, uint64_t room)
+{
+    size_t extension;
+
     switch (rows) {
     case SNAPSHOT_PROGRAMS:
         return SNAPSHOT_PROGRAM_FIXED + tracker_get16(record + 10);
     case SNAPSHOT_CAMPAIGNS:
-        return SNAPSHOT_CAMPAIGN_FIXED + record[9] + tracker_get16(record + 10);
+        return SNAPSHOT_CAMPAIGN_FIXED + record[9] + tracker_get16(record + 10) + tracker_get16(record + 12);
     case SNAPSHOT_AFFILIATES:
         return SNAPSHOT_AFFILIATE_FIXED + record[5];
     case SNAPSHOT_LINKS:
-        return SNAPSHOT_LINK_FIXED + record[13] + tracker_get16(record + 14);
+        extension = snapshot_link_extension_at(record);
+        if (!(record[12] & SNAPSHOT_LINK_EXTENDED))
+            return extension;
+        if (room < extension + SNAPSHOT_LINK_EXTENSION)
+            return extension + SNAPSHOT_LINK_EXTENSION;
+        return extension + SNAPSHOT_LINK_EXTENSION + tracker_get16(record + extension + 36);
     case SNAPSHOT_API_KEYS:
         return SNAPSHOT_API_KEY_FIXED;
+    case SNAPSHOT_API_USERS:
+        return SNAPSHOT_API_USER_FIXED + tracker_get16(record + 32) + record[31];
+    case SNAPSHOT_BLOBS:
+        return SNAPSHOT_BLOB_FIXED + (size_t) tracker_get32(record + 4);
     }
     return 0;
 }
@@ -158,6 +201,8 @@ snapshot_record_key(enum snapshot_rows rows, const uint8_t *record)
     case SNAPSHOT_PROGRAMS:
     case SNAPSHOT_CAMPAIGNS:
     case SNAPSHOT_AFFILIATES:
+    case SNAPSHOT_API_USERS:
+    case SNAPSHOT_BLOBS:
         return (struct tracker_str){ (const char *) record, 4 };
     case SNAPSHOT_LINKS:
         return (struct tracker_str){ (const char *) record + SNAPSHOT_LINK_FIXED, record[13] };
@@ -187,6 +232,8 @@ snapshot_hash(enum snapshot_rows rows, const uint8_t *seed, struct tracker_str k
     case SNAPSHOT_PROGRAMS:
     case SNAPSHOT_CAMPAIGNS:
     case SNAPSHOT_AFFILIATES:
+    case SNAPSHOT_API_USERS:
+    case SNAPSHOT_BLOBS:
         return snapshot_hash_id(tracker_get32((const uint8_t *) key.data));
     case SNAPSHOT_LINKS:
         crypto_shorthash(out, (const uint8_t *) key.data, key.len, seed);
@@ -208,14 +255,18 @@ void tracker_snapshot_read_program(const uint8_t *record, struct tracker_program
 void tracker_snapshot_read_campaign(const uint8_t *record, struct tracker_campaign_row *row);
 void tracker_snapshot_read_affiliate(const uint8_t *record, struct tracker_affiliate_row *row);
 void tracker_snapshot_read_link(const uint8_t *record, struct tracker_link_row *row);
+void tracker_snapshot_read_api_user(const uint8_t *record, struct tracker_api_user_row *row);
 void tracker_snapshot_read_api_key(const uint8_t *record, struct tracker_api_key_row *row);
+struct tracker_str tracker_snapshot_read_blob(const uint8_t *record);
 
 /* The bounds of a row: what the builder refuses to write, the checker refuses to read. */
 bool tracker_snapshot_program_valid(const struct tracker_program_row *row);
 bool tracker_snapshot_campaign_valid(const struct tracker_campaign_row *row);
 bool tracker_snapshot_affiliate_valid(const struct tracker_affiliate_row *row);
 bool tracker_snapshot_link_valid(const struct tracker_link_row *row);
+bool tracker_snapshot_api_user_valid(const struct tracker_api_user_row *row);
 bool tracker_snapshot_api_key_valid(const struct tracker_api_key_row *row);
+bool tracker_snapshot_blob_valid(uint32_t kind, struct tracker_str bytes);
 
 /* MAC over `len` bytes; the caller has checked tracker_keys_has(keys, key). */
 void tracker_snapshot_mac(const struct tracker_keys *keys, unsigned key, const uint8_t *bytes, size_t len,

@@ -70,7 +70,9 @@ a_campaign(void)
                                           .program = 7,
                                           .state = TRACKER_STATE_ACTIVE,
                                           .name = TRACKER_STR("Spring & S\xc3\xb6hne"),
-                                          .fallback = TRACKER_STR_NONE };
+                                          .fallback = TRACKER_STR_NONE,
+                                          .hosts = TRACKER_STR("shop.example\n.shop.example\n"),
+                                          .limits = { .ends_ms = UINT64_C(1800000000000), .cap_day = 5 } };
 }
 
 static inline struct tracker_affiliate_row
@@ -95,16 +97,36 @@ a_link(const char *code)
 static inline struct tracker_api_key_row
 an_api_key(uint8_t fill)
 {
-    struct tracker_api_key_row row = { .api_user = 2,
-                                       .program = 7,
-                                       .affiliate = 0,
-                                       .state = TRACKER_STATE_ACTIVE,
-                                       .role = TRACKER_ROLE_ADVERTISER,
-                                       .scopes = TRACKER_SCOPE_CONVERSIONS_WRITE,
-                                       .expires_ms = UINT64_C(1700000000000) };
+    struct tracker_api_key_row row = { .api_user = 2, .state = TRACKER_STATE_ACTIVE };
     memset(row.hash, fill, sizeof(row.hash));
     return row;
 }
+
+/* Behind two networks, with something that looks like a sealed secret. */
+static inline struct tracker_api_user_row
+an_api_user(void)
+{
+    static uint8_t networks[2 * TRACKER_NETWORK_LEN], sealed[32 + TRACKER_SECRET_OVERHEAD];
+
+    assert_true(tracker_network_parse(TRACKER_STR("192.0.2.0/24"), networks));
+    assert_true(tracker_network_parse(TRACKER_STR("2001:db8::/32"), networks + TRACKER_NETWORK_LEN));
+    memset(sealed, 0x5a, sizeof(sealed));
+    return (struct tracker_api_user_row){ .id = 2,
+                                          .program = 7,
+                                          .affiliate = 0,
+                                          .state = TRACKER_STATE_ACTIVE,
+                                          .role = TRACKER_ROLE_ADVERTISER,
+                                          .scopes = TRACKER_SCOPE_CONVERSIONS_WRITE,
+                                          .expires_ms = UINT64_C(1700000000000),
+                                          .rate_minute = 600,
+                                          .restricted = true,
+                                          .networks = { (char *) networks, sizeof(networks) },
+                                          .secret = { (char *) sealed, sizeof(sealed) } };
+}
+
+/* AS numbers, the simplest of blobs. */
+#define DATACENTRES ((const uint8_t *) "\x01\0\0\0\x02\0\0\0\0\x01\0\0")
+#define DATACENTRES_LEN 12
 
 static inline struct tracker_snapshot_builder *
 new_builder(void)
@@ -124,14 +146,19 @@ small_builder(void)
     struct tracker_campaign_row      campaign = a_campaign();
     struct tracker_affiliate_row     affiliate = an_affiliate();
     struct tracker_link_row          summer = a_link("summer"), winter = a_link("winter");
+    struct tracker_api_user_row      api_user = an_api_user();
     struct tracker_api_key_row       api_key = an_api_key(0xab);
 
+    winter.redirect = TRACKER_REDIRECT_307;
+    winter.limits.starts_ms = 1;
     assert_int_equal(tracker_snapshot_add_program(b, &program), 0);
     assert_int_equal(tracker_snapshot_add_campaign(b, &campaign), 0);
     assert_int_equal(tracker_snapshot_add_affiliate(b, &affiliate), 0);
     assert_int_equal(tracker_snapshot_add_link(b, &summer), 0);
     assert_int_equal(tracker_snapshot_add_link(b, &winter), 0);
     assert_int_equal(tracker_snapshot_add_api_key(b, &api_key), 0);
+    assert_int_equal(tracker_snapshot_add_api_user(b, &api_user), 0);
+    assert_int_equal(tracker_snapshot_add_blob(b, TRACKER_BLOB_DATACENTRES, DATACENTRES, DATACENTRES_LEN), 0);
     return b;
 }
 
@@ -187,6 +214,11 @@ assert_link(const struct tracker_link_row *got, const struct tracker_link_row *e
     assert_int_equal(got->state, expected->state);
     assert_str(got->code, expected->code);
     assert_str(got->destination, expected->destination);
+    assert_str(got->rules, expected->rules);
+    assert_memory_equal(&got->limits, &expected->limits, sizeof(got->limits));
+    assert_int_equal(got->redirect, expected->redirect);
+    assert_int_equal(got->referrer_policy, expected->referrer_policy);
+    assert_int_equal(got->options, expected->options);
 }
 
 static inline void
@@ -208,6 +240,8 @@ assert_campaign(const struct tracker_campaign_row *got, const struct tracker_cam
     assert_int_equal(got->state, expected->state);
     assert_str(got->name, expected->name);
     assert_str(got->fallback, expected->fallback);
+    assert_str(got->hosts, expected->hosts);
+    assert_memory_equal(&got->limits, &expected->limits, sizeof(got->limits));
 }
 
 static inline void
@@ -223,12 +257,23 @@ assert_api_key(const struct tracker_api_key_row *got, const struct tracker_api_k
 {
     assert_memory_equal(got->hash, expected->hash, sizeof(got->hash));
     assert_int_equal(got->api_user, expected->api_user);
+    assert_int_equal(got->state, expected->state);
+}
+
+static inline void
+assert_api_user(const struct tracker_api_user_row *got, const struct tracker_api_user_row *expected)
+{
+    assert_int_equal(got->id, expected->id);
     assert_int_equal(got->program, expected->program);
     assert_int_equal(got->affiliate, expected->affiliate);
     assert_int_equal(got->state, expected->state);
     assert_int_equal(got->role, expected->role);
     assert_int_equal(got->scopes, expected->scopes);
     assert_int_equal(got->expires_ms, expected->expires_ms);
+    assert_int_equal(got->rate_minute, expected->rate_minute);
+    assert_int_equal(got->restricted, expected->restricted);
+    assert_str(got->networks, expected->networks);
+    assert_str(got->secret, expected->secret);
 }
 
 #endif

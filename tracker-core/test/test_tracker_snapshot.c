@@ -254,12 +254,14 @@ test_delta_of_another_key(void **state)
 #define KEYS 48
 
 struct model {
-    bool                         program[KEYS], campaign[KEYS], affiliate[KEYS], link[KEYS], api_key[KEYS];
+    bool                         program[KEYS], campaign[KEYS], affiliate[KEYS], link[KEYS], api_key[KEYS],
+        api_user[KEYS];
     struct tracker_program_row   programs[KEYS];
     struct tracker_campaign_row  campaigns[KEYS];
     struct tracker_affiliate_row affiliates[KEYS];
     struct tracker_link_row      links[KEYS];
     struct tracker_api_key_row   api_keys[KEYS];
+    struct tracker_api_user_row  api_users[KEYS];
 };
 
 static char     codes[KEYS][TRACKER_CODE_MAX + 1];
@@ -298,39 +300,64 @@ draw_name(void)
     return (struct tracker_str){ names, testing_below(TRACKER_NAME_MAX + 1) };
 }
 
+static struct tracker_limits
+draw_limits(void)
+{
+    uint64_t starts = testing_magnitude(40);
+
+    return (struct tracker_limits){ starts, testing_below(2) ? starts + 1 : 0, testing_magnitude(40),
+                                    (uint32_t) testing_below(UINT32_MAX), (uint32_t) testing_below(UINT32_MAX) };
+}
+
 static void
 draw_row(struct model *m, size_t i)
 {
     m->program[i] = testing_below(2);
     m->programs[i] = (struct tracker_program_row){ ids[i],
                                                    (uint8_t) (1 + testing_below(4)),
-                                                   (uint8_t) (1 + testing_below(2)),
+                                                   (uint8_t) (1 + testing_below(3)),
                                                    (uint32_t) testing_below(TRACKER_COOKIE_DAYS_MAX + 1),
                                                    TRACKER_STR("USD"),
                                                    testing_below(2) ? draw_template() : TRACKER_STR_NONE };
     m->campaign[i] = testing_below(2);
     m->campaigns[i] = (struct tracker_campaign_row){ ids[i], (uint32_t) (1 + testing_below(UINT32_MAX)),
                                                      (uint8_t) (1 + testing_below(4)), draw_name(),
-                                                     testing_below(2) ? draw_template() : TRACKER_STR_NONE };
+                                                     testing_below(2) ? draw_template() : TRACKER_STR_NONE,
+                                                     testing_below(2) ? TRACKER_STR("a.example\n.b.example\n")
+                                                                      : TRACKER_STR_NONE,
+                                                     draw_limits() };
     m->affiliate[i] = testing_below(2);
     m->affiliates[i] = (struct tracker_affiliate_row){ ids[i], (uint8_t) (1 + testing_below(4)),
                                                        draw_name() };
     m->link[i] = testing_below(2);
-    m->links[i] = (struct tracker_link_row){ (uint32_t) (1 + testing_below(UINT32_MAX)),
-                                             (uint32_t) (1 + testing_below(9)),
-                                             (uint32_t) (1 + testing_below(9)),
-                                             (uint8_t) (1 + testing_below(4)),
-                                             testing_str(codes[i]),
-                                             draw_template() };
+    m->links[i] = (struct tracker_link_row){ .id = (uint32_t) (1 + testing_below(UINT32_MAX)),
+                                             .campaign = (uint32_t) (1 + testing_below(9)),
+                                             .affiliate = (uint32_t) (1 + testing_below(9)),
+                                             .state = (uint8_t) (1 + testing_below(4)),
+                                             .code = testing_str(codes[i]),
+                                             .destination = draw_template() };
+    if (testing_below(2)) { /* else it has no extension */
+        m->links[i].limits = draw_limits();
+        m->links[i].redirect = (uint8_t) testing_below(4);
+        m->links[i].referrer_policy = (uint8_t) testing_below(6);
+        m->links[i].options = (uint8_t) testing_below(4);
+    }
     m->api_key[i] = testing_below(2);
     m->api_keys[i] = (struct tracker_api_key_row){ .api_user = (uint32_t) (1 + testing_below(9)),
-                                                   .program = (uint32_t) (1 + testing_below(9)),
-                                                   .affiliate = (uint32_t) (1 + testing_below(9)),
-                                                   .state = TRACKER_STATE_PAUSED,
-                                                   .role = (uint8_t) (1 + testing_below(2)),
-                                                   .scopes = (uint32_t) testing_below(UINT32_MAX),
-                                                   .expires_ms = testing_magnitude(64) };
+                                                   .state = testing_below(2) ? TRACKER_STATE_ACTIVE
+                                                                             : TRACKER_STATE_ARCHIVED };
     memcpy(m->api_keys[i].hash, hashes[i], sizeof(hashes[i]));
+    m->api_user[i] = testing_below(2);
+    m->api_users[i] = an_api_user();
+    m->api_users[i].id = ids[i];
+    m->api_users[i].affiliate = (uint32_t) (1 + testing_below(9));
+    m->api_users[i].role = (uint8_t) (1 + testing_below(2));
+    m->api_users[i].scopes = (uint32_t) testing_below(UINT32_MAX);
+    m->api_users[i].expires_ms = testing_magnitude(64);
+    m->api_users[i].rate_minute = (uint32_t) testing_below(UINT32_MAX);
+    m->api_users[i].restricted = testing_below(2);
+    m->api_users[i].networks.len = testing_below(3) * TRACKER_NETWORK_LEN;
+    m->api_users[i].secret.len = testing_below(m->api_users[i].secret.len + 1);
 }
 
 /* Each kind is left out altogether at times: an empty section beside full ones. */
@@ -338,7 +365,7 @@ static struct tracker_snapshot_builder *
 draw_model(struct model *m)
 {
     struct tracker_snapshot_builder *b = new_builder();
-    size_t                           start = testing_below(KEYS), kinds = testing_below(32);
+    size_t                           start = testing_below(KEYS), kinds = testing_below(64);
 
     for (size_t n = 0; n < KEYS; n++) {
         size_t i = (start + n) % KEYS;
@@ -348,6 +375,7 @@ draw_model(struct model *m)
         m->affiliate[i] &= kinds >> 2 & 1;
         m->link[i] &= kinds >> 3 & 1;
         m->api_key[i] &= kinds >> 4 & 1;
+        m->api_user[i] &= kinds >> 5 & 1;
         if (m->program[i])
             assert_int_equal(tracker_snapshot_add_program(b, &m->programs[i]), 0);
         if (m->campaign[i])
@@ -358,6 +386,8 @@ draw_model(struct model *m)
             assert_int_equal(tracker_snapshot_add_link(b, &m->links[i]), 0);
         if (m->api_key[i])
             assert_int_equal(tracker_snapshot_add_api_key(b, &m->api_keys[i]), 0);
+        if (m->api_user[i])
+            assert_int_equal(tracker_snapshot_add_api_user(b, &m->api_users[i]), 0);
     }
     return b;
 }
@@ -382,6 +412,7 @@ compare(const struct tracker_snapshot *s, const struct model *under, const struc
         EXPECT(affiliate, tracker_snapshot_affiliate(s, ids[i], &row), assert_affiliate);
         EXPECT(link, tracker_snapshot_link(s, testing_str(codes[i]), &row), assert_link);
         EXPECT(api_key, tracker_snapshot_api_key(s, hashes[i], &row), assert_api_key);
+        EXPECT(api_user, tracker_snapshot_api_user(s, ids[i], &row), assert_api_user);
     }
 }
 

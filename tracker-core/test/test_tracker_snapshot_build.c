@@ -55,6 +55,13 @@ failing_realloc(void *p, size_t len)
     } while (0)
 
 static void
+bad_blob(struct tracker_snapshot_builder *b, int kind, const char *bytes, size_t len)
+{
+    if (tracker_snapshot_add_blob(b, (enum tracker_blob) kind, (const uint8_t *) bytes, len) != -EINVAL)
+        fail_msg("blob %d of %zu bytes is accepted", kind, len);
+}
+
+static void
 test_bounds(void **state)
 {
     static char                      longest[TRACKER_TEMPLATE_MAX + 1];
@@ -64,7 +71,7 @@ test_bounds(void **state)
     BAD(program, a_program(), row.state = 0);
     BAD(program, a_program(), row.state = 5);
     BAD(program, a_program(), row.attribution = 0);
-    BAD(program, a_program(), row.attribution = 3);
+    BAD(program, a_program(), row.attribution = 4);
     BAD(program, a_program(), row.cookie_days = TRACKER_COOKIE_DAYS_MAX + 1);
     BAD(program, a_program(), row.currency = testing_str("EU"));
     BAD(program, a_program(), row.currency = testing_str("EURO"));
@@ -94,10 +101,34 @@ test_bounds(void **state)
     BAD(api_key, an_api_key(1), row.api_user = 0);
     BAD(api_key, an_api_key(1), row.state = 0);
     BAD(api_key, an_api_key(1), row.state = TRACKER_STATE_EXPIRED);
-    BAD(api_key, an_api_key(1), row.role = 0);
-    BAD(api_key, an_api_key(1), row.role = 3);
-    BAD(api_key, an_api_key(1), row.program = 0);
-    BAD(api_key, an_api_key(1), row.role = TRACKER_ROLE_AFFILIATE);
+    BAD(api_key, an_api_key(1), row.state = TRACKER_STATE_PAUSED);
+    BAD(api_user, an_api_user(), row.id = 0);
+    BAD(api_user, an_api_user(), row.state = 0);
+    BAD(api_user, an_api_user(), row.state = TRACKER_STATE_ARCHIVED);
+    BAD(api_user, an_api_user(), row.role = 0);
+    BAD(api_user, an_api_user(), row.role = 3);
+    BAD(api_user, an_api_user(), row.program = 0);
+    BAD(api_user, an_api_user(), row.role = TRACKER_ROLE_AFFILIATE);
+    BAD(api_user, an_api_user(), row.networks.len -= 1);
+    BAD(api_user, an_api_user(), row.networks = ((struct tracker_str){ longest, TRACKER_NETWORK_LEN * 257 }));
+    BAD(api_user, an_api_user(), row.secret = ((struct tracker_str){ longest, TRACKER_SECRET_SEALED_MAX + 1 }));
+    BAD(campaign, a_campaign(), row.hosts = testing_str("no.newline"));
+    BAD(campaign, a_campaign(), row.hosts = testing_str("\n"));
+    BAD(campaign, a_campaign(), row.hosts = testing_str("ok.example\n.\n"));
+    BAD(campaign, a_campaign(), row.hosts = testing_str("Upper.example\n"));
+    BAD(campaign, a_campaign(), row.hosts = testing_str("a.example/path\n"));
+    BAD(campaign, a_campaign(), row.limits = ((struct tracker_limits){ .starts_ms = 5, .ends_ms = 5 }));
+    BAD(link, a_link("ok"), row.limits = ((struct tracker_limits){ .starts_ms = 6, .ends_ms = 5 }));
+    BAD(link, a_link("ok"), row.redirect = 4);
+    BAD(link, a_link("ok"), row.referrer_policy = 6);
+    BAD(link, a_link("ok"), row.options = 4);
+    BAD(link, a_link("ok"), row.rules = testing_str("not compiled"));
+    bad_blob(b, TRACKER_BLOB_AGENTS, "not an automaton", 16);
+    bad_blob(b, TRACKER_BLOB_DATACENTRES, "", 0);
+    bad_blob(b, TRACKER_BLOB_DATACENTRES, "\1\0\0", 3);
+    bad_blob(b, TRACKER_BLOB_DATACENTRES, "\0\0\0\0", 4);
+    bad_blob(b, TRACKER_BLOB_DATACENTRES, "\2\0\0\0\2\0\0\0", 8);
+    bad_blob(b, 99, "\1\0\0\0", 4);
     tracker_snapshot_builder_free(b);
 }
 
@@ -128,6 +159,7 @@ test_duplicates(void **state)
     struct tracker_affiliate_row affiliate = an_affiliate();
     struct tracker_link_row      link = a_link("winter");
     struct tracker_api_key_row   api_key = an_api_key(0xab);
+    struct tracker_api_user_row  api_user = an_api_user();
 
     link.id = 99;
     for (int rows = 0; rows < SNAPSHOT_SECTIONS; rows++) {
@@ -144,6 +176,10 @@ test_duplicates(void **state)
             tracker_snapshot_add_link(b, &link);
         if (rows == SNAPSHOT_API_KEYS)
             tracker_snapshot_add_api_key(b, &api_key);
+        if (rows == SNAPSHOT_API_USERS)
+            tracker_snapshot_add_api_user(b, &api_user);
+        if (rows == SNAPSHOT_BLOBS)
+            tracker_snapshot_add_blob(b, TRACKER_BLOB_DATACENTRES, DATACENTRES, DATACENTRES_LEN);
         assert_int_equal(tracker_snapshot_build(b, &keys, 1, 1, NULL, &bytes, &len), -EINVAL);
         assert_null(bytes);
         tracker_snapshot_builder_free(b);

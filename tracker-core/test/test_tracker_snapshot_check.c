@@ -86,6 +86,18 @@ slot_in(struct built *built, enum snapshot_rows rows)
     return slot;
 }
 
+/* The extension of the small snapshot's one link that has one. */
+static uint8_t *
+extended_link(struct built *built)
+{
+    uint8_t *link = record_of(built, SNAPSHOT_LINKS);
+
+    if (!(link[12] & SNAPSHOT_LINK_EXTENDED))
+        link += snapshot_padded(snapshot_record_len(SNAPSHOT_LINKS, link, UINT64_MAX));
+    assert_true(link[12] & SNAPSHOT_LINK_EXTENDED);
+    return link + snapshot_link_extension_at(link);
+}
+
 /* Damage under a valid MAC: what a builder's bug would look like.  Each names the check that must see it. */
 static void
 test_structure(void **state)
@@ -116,6 +128,12 @@ test_structure(void **state)
         "snapshot has a row where no look-up would find it",
         "snapshot has a section with a wrong count",
         "snapshot is of a format that this program does not know",
+        "snapshot has a record that passes the end of its section",
+        "snapshot has a record with a field out of bounds",
+        "snapshot has a record with a field out of bounds",
+        "snapshot has a record with a field out of bounds",
+        "snapshot has a record that passes the end of its section",
+        "snapshot has a record with a field out of bounds",
     };
 
     for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
@@ -144,13 +162,19 @@ test_structure(void **state)
         case 15: link[12] = 9; break;
         case 16: link[SNAPSHOT_LINK_FIXED] = '/'; break;
         case 17: link[SNAPSHOT_LINK_FIXED + link[13] + 2] = TRACKER_MACRO_COUNT; break;
-        case 18: record_of(&built, SNAPSHOT_API_KEYS)[63] = 1; break;
+        case 18: record_of(&built, SNAPSHOT_API_KEYS)[39] = 1; break;
         case 19: record_of(&built, SNAPSHOT_PROGRAMS)[15] = 1; break;
         case 20: record_of(&built, SNAPSHOT_AFFILIATES)[15] = 1; break;
         case 21: slot[0] ^= 1; break;
         case 22: link[SNAPSHOT_LINK_FIXED] ^= 1; break;
         case 23: tracker_put32(links, 1); break;
-        case 24: h[SNAPSHOT_FORMAT_AT] = 2; break;
+        case 24: h[SNAPSHOT_FORMAT_AT] = 1; break;
+        case 25: tracker_put16(extended_link(&built) + 36, UINT16_MAX); break;
+        case 26: extended_link(&built)[35] = 1; break;
+        case 27: extended_link(&built)[32] = 9; break;
+        case 28: record_of(&built, SNAPSHOT_API_USERS)[30] = 2; break;
+        case 29: tracker_put32(record_of(&built, SNAPSHOT_BLOBS) + 4, UINT32_MAX); break;
+        case 30: tracker_put32(record_of(&built, SNAPSHOT_BLOBS), 77); break;
         }
         sign_again(&built);
         const char *error = open_error(built.bytes, built.len, KEYS_1);
@@ -183,6 +207,9 @@ table_error(uint32_t max_probe, unsigned count, const uint8_t *homes, const uint
     tracker_put32(entry + 4, 4);
     tracker_put32(entry + 8, max_probe);
     tracker_put64(entry + 24, section_len);
+    for (int rows = SNAPSHOT_API_KEYS + 1; rows < SNAPSHOT_SECTIONS; rows++) /* empty ones move behind it */
+        tracker_put64(built.bytes + SNAPSHOT_SECTIONS_AT + rows * SNAPSHOT_SECTION_LEN + 16,
+                      SNAPSHOT_HEADER_LEN + section_len);
 
     for (unsigned i = 0; i < count; i++, record += SNAPSHOT_API_KEY_FIXED) {
         struct tracker_api_key_row       row = an_api_key((uint8_t) (homes[i] << 6 | 1));

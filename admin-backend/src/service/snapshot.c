@@ -207,21 +207,29 @@ scope_bits(const char *text)
 }
 
 static enum db_result
-make_api_key(void *ctx, const struct snapshot_api_key *row)
+make_api_user(void *ctx, const struct snapshot_api_user *row)
 {
-    struct making *making = ctx;
-    bool           active = strcmp(row->user_state, "active") == 0;
-
-    struct tracker_api_key_row out = {
-        .api_user = small_id(row->api_user_id),
+    struct making              *making = ctx;
+    struct tracker_api_user_row out = {
+        .id = small_id(row->id),
         .program = small_id(row->program_id),
         .affiliate = small_id(row->affiliate_id),
-        .state = strcmp(row->key_state, "active") != 0 ? TRACKER_STATE_ARCHIVED
-                 : active                              ? TRACKER_STATE_ACTIVE
-                                                       : TRACKER_STATE_PAUSED,
+        .state = (uint8_t) word_value(states, row->state),
         .role = (uint8_t) word_value(roles, row->role),
         .scopes = scope_bits(row->scopes),
         .expires_ms = row->expires_us > 0 ? (uint64_t) row->expires_us / 1000 : 0,
+    };
+
+    return made(making, "API user", row->id, tracker_snapshot_add_api_user(making->builder, &out), NULL);
+}
+
+static enum db_result
+make_api_key(void *ctx, const struct snapshot_api_key *row)
+{
+    struct making             *making = ctx;
+    struct tracker_api_key_row out = {
+        .api_user = small_id(row->api_user_id),
+        .state = strcmp(row->state, "active") == 0 ? TRACKER_STATE_ACTIVE : TRACKER_STATE_ARCHIVED,
     };
     int result = -EINVAL;
     if (row->hash_len == sizeof(out.hash)) {
@@ -237,7 +245,7 @@ making_work(struct db *db, void *ctx)
     struct making *making = ctx;
     const struct snapshot_visit visit = {
         .program = make_program, .campaign = make_campaign, .affiliate = make_affiliate,
-        .link = make_link, .api_key = make_api_key, .ctx = making,
+        .link = make_link, .api_user = make_api_user, .api_key = make_api_key, .ctx = making,
     };
 
     /* A retry starts with no rows. */

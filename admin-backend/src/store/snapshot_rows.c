@@ -118,29 +118,42 @@ walk_links(struct db *db, uint64_t after, const struct snapshot_visit *visit)
     return snapshot_end(stmt, result);
 }
 
-/* A key is what its user makes of it: either's change is the row's change. */
+static enum db_result
+walk_api_users(struct db *db, uint64_t after, const struct snapshot_visit *visit)
+{
+    enum db_result  result;
+    struct db_stmt *stmt =
+        snapshot_select(db, "SELECT id, program_id, affiliate_id, role, scopes, state, expires_us"
+                            " FROM api_users WHERE version > $1 ORDER BY id", after);
+
+    while ((result = db_step(stmt)) == DB_ROW) {
+        const struct snapshot_api_user row = {
+            .id = db_int(stmt, "id"),
+            .program_id = db_int(stmt, "program_id"),
+            .affiliate_id = db_int(stmt, "affiliate_id"),
+            .expires_us = db_int(stmt, "expires_us"),
+            .state = db_text(stmt, "state"),
+            .role = db_text(stmt, "role"),
+            .scopes = db_text(stmt, "scopes"),
+        };
+        if ((result = visit->api_user(visit->ctx, &row)) != DB_OK)
+            break;
+    }
+    return snapshot_end(stmt, result);
+}
+
 static enum db_result
 walk_api_keys(struct db *db, uint64_t after, const struct snapshot_visit *visit)
 {
     enum db_result  result;
-    struct db_stmt *stmt =
-        snapshot_select(db, "SELECT k.id AS id, k.hash AS hash, k.state AS key_state, u.id AS api_user_id,"
-                            " u.program_id AS program_id, u.affiliate_id AS affiliate_id, u.role AS role,"
-                            " u.scopes AS scopes, u.state AS user_state, u.expires_us AS expires_us"
-                            " FROM api_keys k JOIN api_users u ON u.id = k.api_user_id"
-                            " WHERE k.version > $1 OR u.version > $1 ORDER BY k.id", after);
+    struct db_stmt *stmt = snapshot_select(db, "SELECT id, api_user_id, hash, state FROM api_keys"
+                                               " WHERE version > $1 ORDER BY id", after);
 
     while ((result = db_step(stmt)) == DB_ROW) {
         struct snapshot_api_key row = {
             .id = db_int(stmt, "id"),
             .api_user_id = db_int(stmt, "api_user_id"),
-            .program_id = db_int(stmt, "program_id"),
-            .affiliate_id = db_int(stmt, "affiliate_id"),
-            .expires_us = db_int(stmt, "expires_us"),
-            .key_state = db_text(stmt, "key_state"),
-            .user_state = db_text(stmt, "user_state"),
-            .role = db_text(stmt, "role"),
-            .scopes = db_text(stmt, "scopes"),
+            .state = db_text(stmt, "state"),
         };
         row.hash = db_bytes(stmt, "hash", &row.hash_len);
         if ((result = visit->api_key(visit->ctx, &row)) != DB_OK)
@@ -160,6 +173,8 @@ snapshot_walk(struct db *db, uint64_t after, const struct snapshot_visit *visit)
         result = walk_affiliates(db, after, visit);
     if (result == DB_OK)
         result = walk_links(db, after, visit);
+    if (result == DB_OK)
+        result = walk_api_users(db, after, visit);
     if (result == DB_OK)
         result = walk_api_keys(db, after, visit);
     return result;

@@ -26,9 +26,13 @@ struct snapshot_link {
     const char *state, *code, *destination;
     bool        append_click_id;
 };
+struct snapshot_api_user {
+    int64_t     id, program_id, affiliate_id, expires_us; /* 0: none, never */
+    const char *state, *role, *scopes;
+};
 struct snapshot_api_key {
-    int64_t     id, api_user_id, program_id, affiliate_id, expires_us; /* 0: none, never */
-    const char *key_state, *user_state, *role, *scopes;
+    int64_t     id, api_user_id;
+    const char *state;
     const void *hash;
     size_t      hash_len;
 };
@@ -38,6 +42,7 @@ struct snapshot_visit {
     enum db_result (*campaign)(void *ctx, const struct snapshot_campaign *row);
     enum db_result (*affiliate)(void *ctx, const struct snapshot_affiliate *row);
     enum db_result (*link)(void *ctx, const struct snapshot_link *row);
+    enum db_result (*api_user)(void *ctx, const struct snapshot_api_user *row);
     enum db_result (*api_key)(void *ctx, const struct snapshot_api_key *row);
     void *ctx;
 };
