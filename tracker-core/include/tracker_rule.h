@@ -22,8 +22,15 @@ enum tracker_rule_subject {
     TRACKER_RULE_BROWSER = 6,
     TRACKER_RULE_ASN = 7,        /* decimal numbers */
     TRACKER_RULE_CONNECTION = 8, /* "datacentre" or "other" */
-    TRACKER_RULE_SCHEDULE = 9    /* "1-5 09:00-18:00": ISO weekdays, minutes of the day; see offset_minutes */
+    TRACKER_RULE_SCHEDULE = 9    /* "1-5 09:00-18:00": ISO weekdays and hours; see below and offset_minutes */
 };
+
+/*
+ * A schedule is "DAYS" or "DAYS HH:MM-HH:MM".  DAYS are ISO weekdays (1 is
+ * Monday) and spans of them, separated by commas: "1,3,5", "1-5", "6-1" (over
+ * the week's end).  The second minute is no longer part; "22:00-06:00" begins
+ * on the day named and ends on the next; 24:00 is a day's end.
+ */
 
 #define TRACKER_RULES_MAX        32   /* of a link */
 #define TRACKER_RULE_CONDITIONS  16   /* of a rule */
@@ -55,23 +62,24 @@ struct tracker_rule {
 /* What is known of a visitor when rules are asked; empty and 0 are unknown. */
 struct tracker_visitor {
     uint64_t           time_ms;
-    struct tracker_str country, region, language; /* region without its country: "BY" */
+    struct tracker_str country, region; /* region without its country: "BY" */
+    struct tracker_str language;        /* in any case; what follows the primary subtag is ignored: "de-CH,en" */
     uint32_t           asn;
     uint8_t            device, os, browser;
     bool               datacentre;
 };
 
 /*
- * Compiles into out (cap bytes): the length, or -1 with *error a static
+ * Compiles into out (cap bytes): the length (no rules: 0), or -1 with *error a static
  * sentence that a manager understands and *rule the 0-based rule at fault.
  */
 int tracker_rules_compile(const struct tracker_rule *rules, unsigned count, uint8_t *out, size_t cap,
                           const char **error, unsigned *rule);
 
-/* True for well-formed compiled rules, their templates included.  Any bytes are safe. */
+/* True for what the compiler writes, templates included, and for no bytes at all.  Any bytes are safe. */
 bool tracker_rules_check(const uint8_t *compiled, size_t len);
 
-/* Bit s is set when some rule asks for subject s: what nobody asks for need not be known. */
+/* Of checked rules.  Bit s is set when some rule asks for subject s: what nobody asks for need not be known. */
 uint32_t tracker_rules_subjects(const uint8_t *compiled, size_t len);
 
 struct tracker_choice {
@@ -83,7 +91,7 @@ struct tracker_choice {
 };
 
 /*
- * The first rule from `after` (0: from the start) on that holds, and the target
+ * Of checked rules, the first behind rule `after` (0: from the start) that holds, and the target
  * that `sticky` draws: the same number draws the same target as long as the
  * weights stay, and of equally distributed numbers each target gets its share.
  * False: no rule held.  A caller that finds the rule capped asks again with after = choice.rule.
