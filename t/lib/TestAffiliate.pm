@@ -26,7 +26,7 @@ use IO::Socket::INET;
 use JSON::PP ();
 use Time::HiRes ();
 
-our @EXPORT = qw(click_id cookie now_ms snapshot status wait_for @ROWS);
+our @EXPORT = qw(click_id cookie now_ms rules snapshot status wait_for @ROWS);
 
 our @ROWS = (
     'program 7 1 1 30 EUR https://shop.example/gone?from={link}',
@@ -130,6 +130,13 @@ sub click_id($;$$$) {
 sub cookie($$;$) {
     my ($program, $first, $last) = @_;
     return "aff_$program=$first." . ($last // $first);
+}
+
+# A link's rules as a word of its row: an array as the API takes it.
+sub rules(@) {
+    my $text = $json->encode([@_]);
+    $text =~ s/([^A-Za-z0-9_.-])/sprintf '%%%02X', ord $1/ge;
+    return "rules=$text";
 }
 
 # Writes rows as a snapshot file under the fixture's folder; a base makes it a delta.

@@ -11,10 +11,13 @@
  * Rows are words, one row a line; a word is percent-decoded ('+' is a space), "-" is empty:
  *
  *     program   ID STATE ATTRIBUTION COOKIE_DAYS CURRENCY FALLBACK
- *     campaign  ID PROGRAM STATE NAME FALLBACK
+ *     campaign  ID PROGRAM STATE NAME FALLBACK [LIMIT...]
  *     affiliate ID STATE NAME
- *     link      ID CAMPAIGN AFFILIATE STATE CODE DESTINATION
+ *     link      ID CAMPAIGN AFFILIATE STATE CODE DESTINATION [LIMIT...] [rules=JSON] [redirect=N] [referrer=N]
  *     key       API_USER PROGRAM AFFILIATE STATE ROLE SCOPES EXPIRES_MS TEXT
+ *
+ * A LIMIT is starts=MS, ends=MS, capped_until=MS, cap_day=N or cap_total=N; numbers behind redirect= and referrer=
+ * are those of tracker_snapshot.h; rules are the array that the API takes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +32,8 @@
 #include "tracker_journal_internal.h"
 #include "tracker_snapshot.h"
 
-#define WORDS_MAX 9
+#define WORDS_MAX 20
+#define LINE_LEN  65536
 #define FILE_MAX  (64u << 20)
 
 static int keys_write(const char *path);
@@ -118,7 +122,7 @@ keys_write(const char *path)
 static int
 snapshot_write(char **args, int count)
 {
-    char                             line[16384], tmp[4096], *rest;
+    char                             line[LINE_LEN], tmp[4096], *rest;
     FILE                            *f;
     size_t                           len;
     uint8_t                         *out;
@@ -183,6 +187,133 @@ template(struct tracker_str text)
     return (struct tracker_str){ (char *) out, (size_t) len };
 }
 
+/* ---- rules, as the API writes them ---- */
+
+static struct tracker_str
+json_text(json_t *value)
+{
+    if (!json_is_string(value))
+        die("rules", "a string is missing");
+    return (struct tracker_str){ json_string_value(value), json_string_length(value) };
+}
+
+static unsigned
+subject_number(const char *name)
+{
+    static const char *const names[] = { "",   "country", "region", "language",   "device",
+                                         "os", "browser", "asn",    "connection", "schedule" };
+
+    for (unsigned i = 1; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(name, names[i]) == 0)
+            return i;
+    die("rules", "no such subject");
+    return 0;
+}
+
+static void
+condition_fill(struct tracker_rule_condition *condition, json_t *json)
+{
+    json_t             *values = json_object_get(json, "values"), *value;
+    struct tracker_str *texts = calloc(json_array_size(values) + 1, sizeof(*texts));
+    size_t              i;
+
+    json_array_foreach(values, i, value)
+        texts[i] = json_text(value);
+    condition->subject = subject_number(json_text(json_object_get(json, "subject")).data);
+    condition->negate = json_is_true(json_object_get(json, "negate"));
+    condition->values = texts;
+    condition->count = (unsigned) i;
+}
+
+static void
+rule_fill(struct tracker_rule *rule, json_t *json)
+{
+    json_t                        *conditions = json_object_get(json, "conditions"), *one;
+    json_t                        *targets = json_object_get(json, "targets");
+    struct tracker_rule_condition *c = calloc(json_array_size(conditions) + 1, sizeof(*c));
+    struct tracker_rule_target    *t = calloc(json_array_size(targets) + 1, sizeof(*t));
+    size_t                         i;
+
+    json_array_foreach(conditions, i, one)
+        condition_fill(&c[i], one);
+    json_array_foreach(targets, i, one) {
+        t[i].weight = (uint32_t) json_integer_value(json_object_get(one, "weight"));
+        t[i].destination = template(json_text(json_object_get(one, "destination")));
+    }
+    *rule = (struct tracker_rule){ c, (unsigned) json_array_size(conditions), t, (unsigned) json_array_size(targets),
+                                   (uint32_t) json_integer_value(json_object_get(json, "cap_day")),
+                                   (int16_t) json_integer_value(json_object_get(json, "utc_offset_minutes")) };
+}
+
+static struct tracker_str
+rules(struct tracker_str text)
+{
+    int                 len;
+    size_t              i;
+    uint8_t            *out = malloc(TRACKER_RULES_LEN_MAX);
+    json_t             *json = json_loadb(text.data, text.len, 0, NULL), *one;
+    unsigned            at;
+    const char         *error;
+    struct tracker_rule list[TRACKER_RULES_MAX];
+
+    if (!json_is_array(json) || json_array_size(json) > TRACKER_RULES_MAX)
+        die("rules", "are not an array of rules");
+    json_array_foreach(json, i, one)
+        rule_fill(&list[i], one);
+    len = tracker_rules_compile(list, (unsigned) i, out, TRACKER_RULES_LEN_MAX, &error, &at);
+    if (len < 0)
+        die("rules", error);
+    return (struct tracker_str){ (char *) out, (size_t) len };
+}
+
+/* ---- words of the form name=value behind a row's own ---- */
+
+static bool
+option(struct tracker_str word, const char *name, struct tracker_str *value)
+{
+    size_t len = strlen(name);
+
+    if (word.len <= len || memcmp(word.data, name, len) != 0 || word.data[len] != '=')
+        return false;
+    *value = (struct tracker_str){ word.data + len + 1, word.len - len - 1 };
+    return true;
+}
+
+static bool
+limit_set(struct tracker_limits *limits, struct tracker_str word)
+{
+    struct tracker_str value;
+
+    if (option(word, "starts", &value))
+        limits->starts_ms = number(value);
+    else if (option(word, "ends", &value))
+        limits->ends_ms = number(value);
+    else if (option(word, "capped_until", &value))
+        limits->capped_until_ms = number(value);
+    else if (option(word, "cap_day", &value))
+        limits->cap_day = (uint32_t) number(value);
+    else if (option(word, "cap_total", &value))
+        limits->cap_total = (uint32_t) number(value);
+    else
+        return false;
+    return true;
+}
+
+static void
+link_option(struct tracker_link_row *row, struct tracker_str word)
+{
+    struct tracker_str value;
+
+    if (option(word, "rules", &value))
+        row->rules = rules(value);
+    else if (option(word, "redirect", &value))
+        row->redirect = (uint8_t) number(value);
+    else if (option(word, "referrer", &value))
+        row->referrer_policy = (uint8_t) number(value);
+    else if (!limit_set(&row->limits, word))
+        die(word.data, "is no option of a link");
+}
+
 static int
 row_add(struct tracker_snapshot_builder *b, struct tracker_str *w, int count)
 {
@@ -195,19 +326,24 @@ row_add(struct tracker_snapshot_builder *b, struct tracker_str *w, int count)
                                            .fallback = template(w[6]) };
         return tracker_snapshot_add_program(b, &row);
     }
-    if (tracker_str_eq(kind, TRACKER_STR("campaign")) && count == 6) {
+    if (tracker_str_eq(kind, TRACKER_STR("campaign")) && count >= 6) {
         struct tracker_campaign_row row = { .id = number(w[1]), .program = number(w[2]),
                                             .state = number(w[3]), .name = w[4], .fallback = template(w[5]) };
+        for (int i = 6; i < count; i++)
+            if (!limit_set(&row.limits, w[i]))
+                die(w[i].data, "is no option of a campaign");
         return tracker_snapshot_add_campaign(b, &row);
     }
     if (tracker_str_eq(kind, TRACKER_STR("affiliate")) && count == 4) {
         struct tracker_affiliate_row row = { .id = number(w[1]), .state = number(w[2]), .name = w[3] };
         return tracker_snapshot_add_affiliate(b, &row);
     }
-    if (tracker_str_eq(kind, TRACKER_STR("link")) && count == 7) {
+    if (tracker_str_eq(kind, TRACKER_STR("link")) && count >= 7) {
         struct tracker_link_row row = { .id = number(w[1]), .campaign = number(w[2]),
                                         .affiliate = number(w[3]), .state = number(w[4]), .code = w[5],
                                         .destination = template(w[6]) };
+        for (int i = 7; i < count; i++)
+            link_option(&row, w[i]);
         return tracker_snapshot_add_link(b, &row);
     }
     if (tracker_str_eq(kind, TRACKER_STR("key")) && count == 9) {
@@ -323,6 +459,8 @@ click_json(json_t *o, const struct tracker_record *record)
     number_set(o, "key", c.key);
     number_set(o, "config_version", c.config_version);
     number_set(o, "previous_time_ms", c.previous_time_ms);
+    number_set(o, "rule", c.rule);
+    number_set(o, "target", c.target);
     text_set(o, "first_touch", c.first_touch);
     ip_set(o, c.ip);
     text_set(o, "user_agent", c.user_agent);
