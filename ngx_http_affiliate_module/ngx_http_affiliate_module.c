@@ -5,7 +5,6 @@
  *     click.c cookie.c                     GET /c/<code>: record, remember, redirect
  *     conversion.c auth.c fields.c         /postback: key, parameters, recorded and synced before the answer
  *     snapshot.c                           what all of them look things up in
- *     alias.c                              what others call our parameters
  *     status.c variables.c answer.c        what others see
  *     conf.c zone.c                        configuration, shared memory
  *     and the wire side behind ngx_http_affiliate.h
@@ -86,13 +85,6 @@ static ngx_command_t ngx_http_affiliate_commands[] = {
     { ngx_string("affiliate_cookie"),
       NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_1MORE,
       ngx_http_affiliate_set_cookie_conf,
-      NGX_HTTP_LOC_CONF_OFFSET,
-      0,
-      NULL },
-
-    { ngx_string("affiliate_alias"),
-      NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_TAKE2,
-      ngx_http_affiliate_set_alias,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },

@@ -23,7 +23,6 @@ typedef struct {
     ngx_http_affiliate_cookie_conf_t cookie;
     ngx_uint_t                       conversion;  /* affiliate_conversion stands here */
     ngx_uint_t                       status_open; /* affiliate_status open: allow and deny alone decide */
-    ngx_array_t                     *aliases;     /* affiliate_alias; NULL: none */
 } ngx_http_affiliate_loc_conf_t;
 
 /* What variables and the access log can ask for afterwards; numbers, so that it outlives the snapshot. */
@@ -61,17 +60,6 @@ typedef struct {
 const ngx_http_affiliate_route_t *ngx_http_affiliate_route(const struct tracker_snapshot *snapshot,
                                                            struct tracker_str code);
 
-/* ---- what others call our parameters (alias.c) ---- */
-
-struct tracker_str ngx_http_affiliate_alias_find(ngx_array_t *aliases, struct tracker_str name);
-
-/* Our name of a parameter of a query, a form or JSON; the name itself when no affiliate_alias changes it. */
-static ngx_inline struct tracker_str
-ngx_http_affiliate_alias(const ngx_http_affiliate_loc_conf_t *conf, struct tracker_str name)
-{
-    return conf->aliases == NULL ? name : ngx_http_affiliate_alias_find(conf->aliases, name);
-}
-
 /* ---- setters and checks (conf.c, zone.c) ---- */
 
 void *ngx_http_affiliate_create_main_conf(ngx_conf_t *cf);
@@ -86,7 +74,6 @@ char *ngx_http_affiliate_set_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf
 char *ngx_http_affiliate_set_click(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_affiliate_set_cookie_conf(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_affiliate_set_conversion(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
-char *ngx_http_affiliate_set_alias(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_affiliate_set_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 extern ngx_conf_post_t ngx_http_affiliate_edge_post;
@@ -147,14 +134,11 @@ typedef struct {
     struct tracker_str value[NGX_HTTP_AFFILIATE_FIELD_COUNT]; /* decoded, in the pool; len 0: not given */
 } ngx_http_affiliate_fields_t;
 
-/* Is that a name, or an alias of ours, of a conversion's parameter? */
-ngx_uint_t ngx_http_affiliate_field_known(ngx_str_t *name);
-
 /* Each adds what it finds; a field given before keeps its value.  NULL, or why the request is bad. */
-const ngx_http_affiliate_error_t *ngx_http_affiliate_fields_form(ngx_http_request_t *r,
+const ngx_http_affiliate_error_t *ngx_http_affiliate_fields_form(ngx_pool_t *pool,
                                                                  ngx_http_affiliate_fields_t *fields,
                                                                  struct tracker_str form);
-const ngx_http_affiliate_error_t *ngx_http_affiliate_fields_json(ngx_http_request_t *r,
+const ngx_http_affiliate_error_t *ngx_http_affiliate_fields_json(ngx_pool_t *pool,
                                                                  ngx_http_affiliate_fields_t *fields,
                                                                  struct tracker_str body);
 /* Checks the fields and fills what they say into the event.  now_ms bounds event_time. */

@@ -64,7 +64,7 @@ unsigned tracker_browser_find(struct tracker_str name);
 #define TRACKER_AGENTS_MAX (1u << 20) /* bytes of a compiled automaton */
 
 /*
- * Compiles a list (its form: tracker-core/data/agents.txt) into malloc'ed *out
+ * Compiles a list (its form stands at the top of tracker-core/data/agents.txt) into malloc'ed *out
  * of *len bytes, the caller's to free.  0; -EINVAL with *error a static
  * sentence and *line the 1-based line; -ENOMEM; -EFBIG.
  */
