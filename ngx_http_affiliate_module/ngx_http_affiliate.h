@@ -58,6 +58,7 @@ typedef struct {
     ngx_http_affiliate_journal_conf_t journal;
     ngx_str_t                         snapshot_file; /* affiliate_snapshot: fixed, nothing is fetched; or len 0 */
     ngx_shm_zone_t                   *shm_zone;
+    ngx_uint_t                        zone_links;    /* affiliate_zone links=: places for links' counters */
     ngx_http_affiliate_zone_t        *zone;          /* mapped before any worker starts */
     ngx_thread_pool_t                *thread_pool;   /* "default" */
     ngx_uint_t                        takes_conversions; /* affiliate_conversion stands in some location */
@@ -66,43 +67,66 @@ typedef struct {
 
 /* ---- the shared zone: counters that only grow, and gauges of the living ---- */
 
-/* Names appear in the status page: append, do not rename. */
+/*
+ * Name and help appear on the status page (as affiliate_<name>_total and affiliate_<name>, docs/monitoring.md):
+ * append, do not rename.
+ */
 #define NGX_HTTP_AFFILIATE_COUNTERS(X)                                                                         \
-    X(CLICKS, "clicks")                            /* answered with a redirect and recorded */                 \
-    X(CLICKS_UNRECORDED, "clicks_unrecorded")      /* redirected, but the journal refused the event */         \
-    X(CLICKS_UNKNOWN, "clicks_unknown")            /* no such code */                                          \
-    X(CLICKS_REFUSED, "clicks_refused")            /* known, but there was nowhere to send the visitor */      \
-    X(CONVERSIONS, "conversions")                  /* on disk and answered 200 */                              \
-    X(CONVERSIONS_REFUSED, "conversions_refused")  /* answered 4xx */                                          \
-    X(CONVERSIONS_UNAVAILABLE, "conversions_unavailable") /* answered 503 */                                   \
-    X(DROPPED_TRAFFIC, "dropped_traffic")                                                                      \
-    X(DROPPED_MONEY, "dropped_money")                                                                          \
-    X(SNAPSHOTS_LOADED, "snapshots_loaded")                                                                    \
-    X(SNAPSHOTS_REFUSED, "snapshots_refused")                                                                  \
-    X(JOURNALS_CREATED, "journals_created")                                                                    \
-    X(JOURNALS_ADOPTED, "journals_adopted")                                                                    \
-    X(JOURNALS_DELETED, "journals_deleted")                                                                    \
-    X(JOURNALS_FORKED, "journals_forked")                                                                      \
-    X(JOURNALS_QUARANTINED, "journals_quarantined") /* files set aside as .bad */                              \
-    X(SYNC_ERRORS, "sync_errors")                                                                              \
-    X(PACKS_SENT, "packs_sent")                                                                                \
-    X(RECORDS_SENT, "records_sent")                                                                            \
-    X(RECORDS_ACKED, "records_acked")                                                                          \
-    X(REWINDS, "rewinds")                          /* times a sender went back to the ack */                   \
-    X(GAPS, "gaps")                                /* gap packs sent */                                        \
-    X(ACKS_REFUSED, "acks_refused")                /* an ack or heartbeat whose MAC does not verify */         \
-    X(REDIS_CONNECTS, "redis_connects")                                                                        \
-    X(REDIS_ERRORS, "redis_errors")
+    X(CLICKS, "clicks", "Clicks recorded and answered.")                                                       \
+    X(CLICKS_UNRECORDED, "clicks_unrecorded", "Clicks redirected whose event the journal refused.")            \
+    X(CLICKS_UNKNOWN, "clicks_unknown", "Clicks on codes that no link has.")                                   \
+    X(CLICKS_REFUSED, "clicks_refused", "Clicks on known codes that had nowhere to go.")                       \
+    X(CONVERSIONS, "conversions", "Conversions on disk and answered 200.")                                     \
+    X(CONVERSIONS_REFUSED, "conversions_refused", "Conversions answered 4xx.")                                 \
+    X(CONVERSIONS_UNAVAILABLE, "conversions_unavailable", "Conversions answered 5xx: the sender tries again.") \
+    X(DROPPED_TRAFFIC, "dropped_traffic", "Clicks and views that no journal took.")                            \
+    X(DROPPED_MONEY, "dropped_money", "Conversions that no journal took.")                                     \
+    X(SNAPSHOTS_LOADED, "snapshots_loaded", "Snapshots taken into use, by all workers.")                       \
+    X(SNAPSHOTS_REFUSED, "snapshots_refused", "Snapshot files refused: damaged, or of other keys.")            \
+    X(JOURNALS_CREATED, "journals_created", "Journals begun by workers.")                                      \
+    X(JOURNALS_ADOPTED, "journals_adopted", "Journals of dead workers taken over.")                            \
+    X(JOURNALS_DELETED, "journals_deleted", "Journals deleted, all their records committed long enough ago.")  \
+    X(JOURNALS_FORKED, "journals_forked", "Journals that another machine writes too: a cloned state folder.")  \
+    X(JOURNALS_QUARANTINED, "journals_quarantined", "Files among the journals set aside as .bad.")             \
+    X(SYNC_ERRORS, "sync_errors", "Times that the disk failed to sync a journal.")                             \
+    X(PACKS_SENT, "packs_sent", "Packs handed to Redis.")                                                      \
+    X(RECORDS_SENT, "records_sent", "Records handed to Redis, repetitions included.")                          \
+    X(RECORDS_ACKED, "records_acked", "Records that the database has committed.")                              \
+    X(REWINDS, "rewinds", "Times that a sender went back to the last acknowledged record.")                    \
+    X(GAPS, "gaps", "Runs of records found missing in journals of dead workers.")                              \
+    X(ACKS_REFUSED, "acks_refused", "Acks and heartbeats whose MAC does not verify.")                          \
+    X(REDIS_CONNECTS, "redis_connects", "Connections made to Redis.")                                          \
+    X(REDIS_ERRORS, "redis_errors", "Connections to Redis lost, refused or given up.")
 
 #define NGX_HTTP_AFFILIATE_GAUGES(X)                                                                           \
-    X(TRAFFIC_BYTES, "traffic_bytes")              /* on disk, whole folder: set by the worker that counts */   \
-    X(MONEY_BYTES, "money_bytes")                                                                              \
-    X(RECORDS_PENDING, "records_pending")          /* recorded, not yet acked */                               \
-    X(ORPHANS, "orphans")                          /* adopted journals held */                                 \
-    X(REDIS_CONNECTED, "redis_connected")          /* workers that are connected */                            \
-    X(SYNCS_WAITING, "syncs_waiting")              /* answers that wait for a sync */
+    X(TRAFFIC_BYTES, "traffic_bytes", "Bytes on disk of journals of clicks and views.") /* the folder's: */    \
+    X(MONEY_BYTES, "money_bytes", "Bytes on disk of journals of conversions.")  /* by the worker that counts */ \
+    X(RECORDS_PENDING, "records_pending", "Records not yet committed in the database.")                        \
+    X(ORPHANS, "orphans", "Journals of dead workers being shipped.")                                           \
+    X(REDIS_CONNECTED, "redis_connected", "Workers that are connected to Redis.")                              \
+    X(SYNCS_WAITING, "syncs_waiting", "Answers that wait for the disk.")
 
-#define NGX_HTTP_AFFILIATE_ENUM(name, text) NGX_HTTP_AFFILIATE_##name,
+/* The bits of enum tracker_click_flag, in order: their names in variables and on the status page. */
+#define NGX_HTTP_AFFILIATE_VERDICTS(X)                                                                         \
+    X(REPEAT, "repeat")                                                                                        \
+    X(BROKEN_COOKIE, "broken_cookie")                                                                          \
+    X(NO_COOKIE_SET, "no_cookie_set")                                                                          \
+    X(BOT, "bot")                                                                                              \
+    X(PREFETCH, "prefetch")                                                                                    \
+    X(PAUSED, "paused")                                                                                        \
+    X(TEST, "test")                                                                                            \
+    X(NOT_ACCRUING, "not_accruing")                                                                            \
+    X(PREVIEW, "preview")                                                                                      \
+    X(DATACENTRE, "datacentre")                                                                                \
+    X(RATE, "rate")                                                                                            \
+    X(NO_AGENT, "no_agent")                                                                                    \
+    X(NO_CONSENT, "no_consent")                                                                                \
+    X(DEEP_REFUSED, "deep_refused")                                                                            \
+    X(CAPPED, "capped")                                                                                        \
+    X(OUT_OF_DATES, "out_of_dates")                                                                            \
+    X(TRACKED, "tracked")
+
+#define NGX_HTTP_AFFILIATE_ENUM(name, text, help) NGX_HTTP_AFFILIATE_##name,
 typedef enum {
     NGX_HTTP_AFFILIATE_COUNTERS(NGX_HTTP_AFFILIATE_ENUM)
     NGX_HTTP_AFFILIATE_COUNTER_COUNT
@@ -111,6 +135,12 @@ typedef enum {
     NGX_HTTP_AFFILIATE_GAUGES(NGX_HTTP_AFFILIATE_ENUM)
     NGX_HTTP_AFFILIATE_GAUGE_COUNT
 } ngx_http_affiliate_gauge_e;
+#undef NGX_HTTP_AFFILIATE_ENUM
+#define NGX_HTTP_AFFILIATE_ENUM(name, text) NGX_HTTP_AFFILIATE_VERDICT_##name,
+typedef enum {
+    NGX_HTTP_AFFILIATE_VERDICTS(NGX_HTTP_AFFILIATE_ENUM)
+    NGX_HTTP_AFFILIATE_VERDICT_COUNT
+} ngx_http_affiliate_verdict_e;
 #undef NGX_HTTP_AFFILIATE_ENUM
 
 /*
@@ -122,29 +152,50 @@ typedef enum {
  */
 #define NGX_HTTP_AFFILIATE_SLOTS 128
 
+/* Kinds of refusals that are counted apart; more than there are, checked at compile time. */
+#define NGX_HTTP_AFFILIATE_ERRORS_MAX 96
+
 typedef struct {
     ngx_atomic_t pid; /* 0: nobody */
     ngx_atomic_t counters[NGX_HTTP_AFFILIATE_COUNTER_COUNT];
+    ngx_atomic_t verdicts[NGX_HTTP_AFFILIATE_VERDICT_COUNT]; /* clicks with that bit */
     ngx_atomic_t gauges[NGX_HTTP_AFFILIATE_GAUGE_COUNT];
-    ngx_atomic_t snapshot_version; /* configuration version this worker answers with; 0: none */
+    ngx_atomic_t snapshot_version;    /* configuration version this worker answers with; 0: none */
+    ngx_atomic_t snapshot_created_ms; /* wall clock: when that was made */
+    ngx_atomic_t oldest_pending_ms;   /* wall clock of its oldest uncommitted record; 0: none */
 } __attribute__((aligned(64))) ngx_http_affiliate_slot_t;
+
+/* One link's clicks, of all workers.  Links come in as they are clicked and stay as long as the zone. */
+typedef struct {
+    ngx_atomic_t link;      /* its id; 0: a free place */
+    ngx_atomic_t clicks;
+    ngx_atomic_t uncounted; /* of them: bots, previews...: TRACKER_CLICK_UNCOUNTED */
+} ngx_http_affiliate_link_count_t;
 
 /* Fixed arrays and atomics only: the master can unlock a zone after a kill, not repair it. */
 struct ngx_http_affiliate_zone_s {
     uint64_t     layout;              /* a reload must not misread the zone of another build of the module */
+    uint64_t     started_ms;          /* wall clock */
     ngx_atomic_t snapshot_generation; /* the fetcher adds 1 after it renamed new files into place */
+    ngx_atomic_t snapshot_checked_ms; /* wall clock: the publisher's offer was last compared with ours; 0: never */
     ngx_atomic_t consumer_beat_ms;    /* wall clock of the last consumer heartbeat heard; 0: never */
+    ngx_atomic_t acked_ms;            /* wall clock: the database last committed records of ours; 0: never */
     ngx_atomic_t unrecorded;          /* numbers the ids of clicks when a worker has no journal at all */
     /* By journal kind - 1; the wire's own.  Bytes on disk of the whole folder (recounted every second), and
      * the wall clock second in which somebody last ran short: then all workers free what is acked. */
     ngx_atomic_t journal_bytes[2];
     ngx_atomic_t journal_wanted[2];
     ngx_atomic_t homeless[2]; /* by kind - 1: dropped by workers without a journal; the next new one counts them */
+    ngx_atomic_t errors[NGX_HTTP_AFFILIATE_ERRORS_MAX]; /* answers by ngx_http_affiliate_error_e */
     ngx_http_affiliate_slot_t slots[NGX_HTTP_AFFILIATE_SLOTS];
+    ngx_http_affiliate_link_count_t other;   /* links that found no place */
+    ngx_uint_t                      links_n; /* places */
+    ngx_http_affiliate_link_count_t links[]; /* open addressing by the hashed id */
 };
 
-/* This worker's slot; set in init_process before either half starts. */
+/* This worker's slot, and the zone it is in; set in init_process before either half starts. */
 extern ngx_http_affiliate_slot_t *ngx_http_affiliate_slot;
+extern ngx_http_affiliate_zone_t *ngx_http_affiliate_zone;
 
 #define ngx_http_affiliate_count_n(name, n)                                                                    \
     (void) ngx_atomic_fetch_add(&ngx_http_affiliate_slot->counters[NGX_HTTP_AFFILIATE_##name], (n))
@@ -152,9 +203,34 @@ extern ngx_http_affiliate_slot_t *ngx_http_affiliate_slot;
 #define ngx_http_affiliate_gauge(name, value)                                                                  \
     (ngx_http_affiliate_slot->gauges[NGX_HTTP_AFFILIATE_##name] = (ngx_atomic_uint_t) (value))
 
+/* The names above, for variables and the status page. */
+extern const char *const ngx_http_affiliate_counter_names[NGX_HTTP_AFFILIATE_COUNTER_COUNT];
+extern const char *const ngx_http_affiliate_gauge_names[NGX_HTTP_AFFILIATE_GAUGE_COUNT];
+extern const char *const ngx_http_affiliate_verdict_names[NGX_HTTP_AFFILIATE_VERDICT_COUNT];
+
+/* Where a link's clicks are counted; the place for others when the table is full.  Never NULL; valid as long
+ * as the zone, so that a route may keep it.  A few dozen instructions. */
+ngx_http_affiliate_link_count_t *ngx_http_affiliate_link_count(uint32_t link);
+
+/* A recorded click: the worker's, its link's, and each of its verdicts. */
+static ngx_inline void
+ngx_http_affiliate_count_click(ngx_http_affiliate_link_count_t *link, uint32_t flags)
+{
+    ngx_http_affiliate_count(CLICKS);
+    (void) ngx_atomic_fetch_add(&link->clicks, 1);
+    if (flags & TRACKER_CLICK_UNCOUNTED) {
+        (void) ngx_atomic_fetch_add(&link->uncounted, 1);
+    }
+    for (flags &= (1u << NGX_HTTP_AFFILIATE_VERDICT_COUNT) - 1; flags != 0; flags &= flags - 1) {
+        (void) ngx_atomic_fetch_add(&ngx_http_affiliate_slot->verdicts[__builtin_ctz(flags)], 1);
+    }
+}
+
 /* Sums over all workers; a scan of 128 slots: not for the click path. */
 uint64_t ngx_http_affiliate_counter_sum(ngx_http_affiliate_zone_t *zone,
                                         ngx_http_affiliate_counter_e counter);
+uint64_t ngx_http_affiliate_verdict_sum(ngx_http_affiliate_zone_t *zone,
+                                        ngx_http_affiliate_verdict_e verdict);
 uint64_t ngx_http_affiliate_gauge_sum(ngx_http_affiliate_zone_t *zone, ngx_http_affiliate_gauge_e gauge);
 
 /* ---- the wire side ---- */

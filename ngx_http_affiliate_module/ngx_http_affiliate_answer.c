@@ -10,6 +10,8 @@ const ngx_http_affiliate_error_t ngx_http_affiliate_errors[NGX_HTTP_AFFILIATE_ER
 };
 #undef NGX_HTTP_AFFILIATE_ROW
 
+_Static_assert(NGX_HTTP_AFFILIATE_ERROR_COUNT <= NGX_HTTP_AFFILIATE_ERRORS_MAX, "the zone counts each of them");
+
 /* doc_url is relative to wherever the documentation is served, as in the backend's answers. */
 #define NGX_HTTP_AFFILIATE_ERROR_FORMAT                                                                        \
     "{\"error\":{\"code\":\"%s\",\"message\":\"%s\",\"doc_url\":\"/docs/errors#%s\"}}\n"
@@ -20,6 +22,7 @@ ngx_http_affiliate_send_error(ngx_http_request_t *r, const ngx_http_affiliate_er
     size_t    len;
     ngx_str_t body;
 
+    (void) ngx_atomic_fetch_add(&ngx_http_affiliate_zone->errors[error - ngx_http_affiliate_errors], 1);
     if ((error->status == 405 && ngx_http_affiliate_add_literal(r, "Allow", "GET, POST") != NGX_OK)
         || (error->status == 401 && ngx_http_affiliate_add_literal(r, "WWW-Authenticate", "Bearer") != NGX_OK)
         || (error->status == 503 && ngx_http_affiliate_add_literal(r, "Retry-After", "2") != NGX_OK))
@@ -40,6 +43,14 @@ ngx_http_affiliate_send_error(ngx_http_request_t *r, const ngx_http_affiliate_er
 
 ngx_int_t
 ngx_http_affiliate_send_json(ngx_http_request_t *r, ngx_uint_t status, ngx_str_t *body)
+{
+    static ngx_str_t type = ngx_string("application/json");
+
+    return ngx_http_affiliate_send_text(r, status, &type, body);
+}
+
+ngx_int_t
+ngx_http_affiliate_send_text(ngx_http_request_t *r, ngx_uint_t status, ngx_str_t *type, ngx_str_t *body)
 {
     ngx_int_t    rc;
     ngx_buf_t   *b;
@@ -63,7 +74,7 @@ ngx_http_affiliate_send_json(ngx_http_request_t *r, ngx_uint_t status, ngx_str_t
 
     r->headers_out.status = status;
     r->headers_out.content_length_n = body->len;
-    ngx_str_set(&r->headers_out.content_type, "application/json");
+    r->headers_out.content_type = *type;
     r->headers_out.content_type_len = r->headers_out.content_type.len;
     r->headers_out.content_type_lowcase = NULL;
 

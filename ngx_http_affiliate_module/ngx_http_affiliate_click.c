@@ -116,7 +116,8 @@ ngx_http_affiliate_click_unavailable(ngx_http_request_t *r)
 {
     ngx_http_affiliate_count(CLICKS_REFUSED);
     ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                  "affiliate: no snapshot yet, a click cannot be answered");
+                  "affiliate: no snapshot yet, a click cannot be answered: does \"affiliated\" run, "
+                  "on the same Redis and with the same keys?");
     if (ngx_http_affiliate_add_literal(r, "Retry-After", "2") != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -357,7 +358,7 @@ ngx_http_affiliate_click_record(ngx_http_affiliate_visit_t *visit)
 
     if (len != 0) {
         ngx_http_affiliate_commit(TRACKER_JOURNAL_TRAFFIC, TRACKER_EVENT_CLICK, visit->time_ms, len);
-        ngx_http_affiliate_count(CLICKS);
+        ngx_http_affiliate_count_click(visit->route->count, visit->event.flags);
     } else if (r->method != NGX_HTTP_HEAD) {
         ngx_http_affiliate_count(CLICKS_UNRECORDED);
     }

@@ -9,6 +9,8 @@
 
 #define NGX_HTTP_AFFILIATE_ZONE_NAME "affiliate"
 #define NGX_HTTP_AFFILIATE_ZONE_SIZE (512 * 1024)
+#define NGX_HTTP_AFFILIATE_ZONE_LINKS 1024
+#define NGX_HTTP_AFFILIATE_ZONE_LINKS_MAX 1000000
 
 /* Less than a journal's first segments and their spares could never accept anything. */
 #define NGX_HTTP_AFFILIATE_QUOTA_MIN (16 * 1024 * 1024)
@@ -79,7 +81,8 @@ ngx_http_affiliate_init_main_conf(ngx_conf_t *cf, void *conf)
     }
 
     if (amcf->shm_zone == NULL
-        && ngx_http_affiliate_add_zone(cf, amcf, &name, NGX_HTTP_AFFILIATE_ZONE_SIZE) != NGX_CONF_OK)
+        && ngx_http_affiliate_add_zone(cf, amcf, &name, NGX_HTTP_AFFILIATE_ZONE_SIZE,
+                                       NGX_HTTP_AFFILIATE_ZONE_LINKS) != NGX_CONF_OK)
     {
         return NGX_CONF_ERROR;
     }
@@ -397,6 +400,7 @@ ngx_http_affiliate_set_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     u_char                         *colon;
     ssize_t                         size;
+    ngx_int_t                       links = NGX_HTTP_AFFILIATE_ZONE_LINKS;
     ngx_str_t                      *value = cf->args->elts, name, text;
     ngx_http_affiliate_main_conf_t *amcf = conf;
 
@@ -420,7 +424,17 @@ ngx_http_affiliate_set_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"affiliate_zone\" has an invalid size \"%V\"", &text);
         return NGX_CONF_ERROR;
     }
-    return ngx_http_affiliate_add_zone(cf, amcf, &name, (size_t) size);
+
+    if (cf->args->nelts == 3) {
+        links = ngx_http_affiliate_option(&value[2], "links=", &text) ? ngx_atoi(text.data, text.len) : NGX_ERROR;
+        if (links == NGX_ERROR || links > NGX_HTTP_AFFILIATE_ZONE_LINKS_MAX) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "\"affiliate_zone\": \"%V\" is not links= and a number up to %d",
+                               &value[2], NGX_HTTP_AFFILIATE_ZONE_LINKS_MAX);
+            return NGX_CONF_ERROR;
+        }
+    }
+    return ngx_http_affiliate_add_zone(cf, amcf, &name, (size_t) size, (ngx_uint_t) links);
 }
 
 /* ---- location level ---- */

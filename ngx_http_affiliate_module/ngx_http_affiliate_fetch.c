@@ -276,6 +276,9 @@ ngx_http_affiliate_fetch_polled(redisReply *reply, void *data)
     }
     ngx_http_affiliate_fetch_offer(&reply->element[0], &offer[NGX_HTTP_AFFILIATE_BASE]);
     ngx_http_affiliate_fetch_offer(&reply->element[3], &offer[NGX_HTTP_AFFILIATE_DELTA]);
+    if (offer[NGX_HTTP_AFFILIATE_BASE].present) {
+        ngx_http_affiliate_zone->snapshot_checked_ms = (ngx_atomic_uint_t) ngx_http_affiliate_wall_ms();
+    }
 
     if (ngx_http_affiliate_fetch_news(NGX_HTTP_AFFILIATE_BASE, &offer[NGX_HTTP_AFFILIATE_BASE])) {
         ngx_http_affiliate_fetch_begin(NGX_HTTP_AFFILIATE_BASE, &offer[NGX_HTTP_AFFILIATE_BASE]);
@@ -467,7 +470,8 @@ ngx_http_affiliate_write_done(ngx_event_t *ev)
     if (fetch.refusal != NULL) {
         ngx_memcpy(fetch.refused[fetch.which], fetch.want.hash, sizeof(fetch.want.hash));
         ngx_http_affiliate_count(SNAPSHOTS_REFUSED);
-        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0, "affiliate: the published snapshot %s is refused: %s",
+        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0, "affiliate: the published snapshot %s is refused: %s; "
+                      "the last good one stays (is the key file the backend's?)",
                       ngx_http_affiliate_file_name[fetch.which], fetch.refusal);
         ngx_http_affiliate_fetch_idle();
         return;

@@ -13,6 +13,10 @@
 #define NGX_HTTP_AFFILIATE_SPARE_MAX 1000  /* ms that a full segment waits for the thread that makes one */
 #define NGX_HTTP_AFFILIATE_SLICE     (64u << 20) /* bytes freed from one journal at a time: 16 unlinks */
 
+#define NGX_HTTP_AFFILIATE_QUOTA_REACHED                                                                       \
+    "journals have reached their quota: see on the status page why nothing is shipped, or raise it "          \
+    "(\"affiliate_journal\")"
+
 static uint8_t *ngx_http_affiliate_reserve_slow(enum tracker_journal_kind kind, size_t max_len);
 static ngx_int_t ngx_http_affiliate_room(enum tracker_journal_kind kind, size_t size);
 static ngx_int_t ngx_http_affiliate_spare_take(ngx_http_affiliate_writer_t *w);
@@ -260,7 +264,7 @@ ngx_http_affiliate_spare_give(ngx_http_affiliate_writer_t *w)
 
     if (w->made != 0) {
         ngx_http_affiliate_journal_gave_back(kind, w->size);
-        ngx_http_affiliate_complain(kind, -w->made, "journal could not be extended");
+        ngx_http_affiliate_complain(kind, -w->made, "journal could not be extended: is the disk full?");
         return NGX_ERROR;
     }
     if (w->leaving) {
@@ -293,7 +297,7 @@ ngx_http_affiliate_spare_take(ngx_http_affiliate_writer_t *w)
     /* When the job is busy its thread has finished all the same, as `taken` says: the fields are ours. */
     w->size = ngx_http_affiliate_segment_size(w->identity.kind);
     if (ngx_http_affiliate_room(w->identity.kind, w->size) != NGX_OK) {
-        ngx_http_affiliate_complain(w->identity.kind, 0, "journals have reached their quota");
+        ngx_http_affiliate_complain(w->identity.kind, 0, NGX_HTTP_AFFILIATE_QUOTA_REACHED);
         return NGX_ERROR;
     }
     w->number = number;
@@ -410,7 +414,7 @@ ngx_http_affiliate_journal_create(enum tracker_journal_kind kind)
         return;
     }
     if (ngx_http_affiliate_room(kind, TRACKER_SEGMENT_FIRST_BYTES) != NGX_OK) {
-        ngx_http_affiliate_complain(kind, 0, "journals have reached their quota");
+        ngx_http_affiliate_complain(kind, 0, NGX_HTTP_AFFILIATE_QUOTA_REACHED);
         return;
     }
 
@@ -423,7 +427,7 @@ ngx_http_affiliate_journal_create(enum tracker_journal_kind kind)
     rc = tracker_journal_create(&journal, ngx_http_affiliate_wire.journal_dir, &identity);
     if (rc != 0) {
         ngx_http_affiliate_journal_gave_back(kind, TRACKER_SEGMENT_FIRST_BYTES);
-        ngx_http_affiliate_complain(kind, -rc, "journal could not be created");
+        ngx_http_affiliate_complain(kind, -rc, "journal could not be created: is the disk full, or its folder another user's?");
         return;
     }
     held = ngx_http_affiliate_journal_wrap(journal);

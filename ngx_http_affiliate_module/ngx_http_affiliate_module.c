@@ -5,7 +5,7 @@
  *     click.c cookie.c                     GET /c/<code>: record, remember, redirect
  *     conversion.c auth.c fields.c         /postback: key, parameters, recorded and synced before the answer
  *     snapshot.c                           what all of them look things up in
- *     status.c variables.c answer.c        what others see
+ *     status.c metrics.c variables.c answer.c   what others see
  *     conf.c zone.c                        configuration, shared memory
  *     and the wire side behind ngx_http_affiliate.h
  */
@@ -17,6 +17,7 @@ static ngx_int_t ngx_http_affiliate_init_process(ngx_cycle_t *cycle);
 static void      ngx_http_affiliate_exit_process(ngx_cycle_t *cycle);
 
 ngx_http_affiliate_slot_t *ngx_http_affiliate_slot;
+ngx_http_affiliate_zone_t *ngx_http_affiliate_zone;
 
 static ngx_command_t ngx_http_affiliate_commands[] = {
     { ngx_string("affiliate_state"),
@@ -62,7 +63,7 @@ static ngx_command_t ngx_http_affiliate_commands[] = {
       NULL },
 
     { ngx_string("affiliate_zone"),
-      NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE1,
+      NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE12,
       ngx_http_affiliate_set_zone,
       NGX_HTTP_MAIN_CONF_OFFSET,
       0,
@@ -198,6 +199,7 @@ ngx_http_affiliate_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
+    ngx_http_affiliate_zone = amcf->zone;
     ngx_http_affiliate_slot = &amcf->zone->slots[ngx_process_slot % NGX_HTTP_AFFILIATE_SLOTS];
     ngx_http_affiliate_slot_reset(ngx_http_affiliate_slot, ngx_pid);
 

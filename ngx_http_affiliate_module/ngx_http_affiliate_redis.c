@@ -96,7 +96,8 @@ ngx_http_affiliate_redis_complain(const char *why)
 
     redis.complained = 1;
     ngx_http_affiliate_count(REDIS_ERRORS);
-    ngx_log_error(level, ngx_cycle->log, 0, "affiliate: redis \"%V\": %s",
+    ngx_log_error(level, ngx_cycle->log, 0,
+                  "affiliate: redis \"%V\": %s; journals keep what is recorded, it is tried again",
                   &ngx_http_affiliate_wire.conf->redis.text, why);
 }
 

@@ -49,6 +49,7 @@ typedef struct {
     ngx_uint_t                   whole;    /* campaign, program and affiliate were found */
     uint32_t                     flags;    /* enum tracker_click_flag of every click on it */
     uint32_t                     macros;   /* tracker_template_macros() of the template */
+    ngx_http_affiliate_link_count_t *count;  /* the link's counters in the shared zone */
     struct tracker_str           template; /* compiled: where visitors go; empty: nowhere */
     struct tracker_link_row      link;
     struct tracker_campaign_row  campaign;
@@ -81,7 +82,7 @@ extern ngx_conf_post_t ngx_http_affiliate_snapshot_post;
 
 /* Adds the shared zone; name and size were checked. NGX_CONF_ERROR: said in the log. */
 char *ngx_http_affiliate_add_zone(ngx_conf_t *cf, ngx_http_affiliate_main_conf_t *amcf, ngx_str_t *name,
-                                  size_t size);
+                                  size_t size, ngx_uint_t links);
 
 /* Gauges to 0 and the owner's pid (0: nobody); counters live on. */
 void ngx_http_affiliate_slot_reset(ngx_http_affiliate_slot_t *slot, ngx_pid_t pid);
@@ -95,6 +96,28 @@ ngx_int_t ngx_http_affiliate_conversion_handler(ngx_http_request_t *r);
 /* Phase handler: takes a POST where another module's content handler answers the other methods. */
 ngx_int_t ngx_http_affiliate_conversion_precontent(ngx_http_request_t *r);
 ngx_int_t ngx_http_affiliate_status_handler(ngx_http_request_t *r);
+
+/* ---- status.c, metrics.c ---- */
+
+/* What all workers together say.  Ages count from the zone's start when there is no event to count from. */
+typedef struct {
+    ngx_uint_t workers;
+    uint64_t   version;         /* the oldest in use; 0: a worker has none */
+    uint64_t   generation;
+    uint64_t   snapshot_age_ms; /* of that snapshot; 0: none */
+    uint64_t   checked_age_ms;
+    uint64_t   ack_age_ms;
+    uint64_t   pending_age_ms;  /* of the oldest record that is not committed; 0: none */
+    uint64_t   beat_age_ms;
+    uint64_t   uptime_ms;
+} ngx_http_affiliate_state_t;
+
+void ngx_http_affiliate_state(ngx_http_affiliate_zone_t *zone, ngx_http_affiliate_state_t *state);
+
+/* The edge's state in Prometheus's text format, in r->pool. */
+ngx_int_t ngx_http_affiliate_metrics(ngx_http_request_t *r, ngx_http_affiliate_main_conf_t *amcf,
+                                     ngx_str_t *text);
+extern ngx_str_t ngx_http_affiliate_metrics_type; /* Content-Type */
 
 /* The client's address, 4 or 16 raw bytes, as the realip module left it; empty for a unix socket. */
 struct tracker_str ngx_http_affiliate_address(ngx_connection_t *c);
@@ -211,8 +234,10 @@ ngx_int_t ngx_http_affiliate_add_header(ngx_http_request_t *r, const char *key, 
 #define ngx_http_affiliate_add_literal(r, key, literal)                                                        \
     ngx_http_affiliate_add_header(r, key, sizeof(key) - 1, &(ngx_str_t) ngx_string(literal))
 
-/* Each sends a whole answer and returns what a content handler
+/* Each sends a whole answer, not to be cached, and returns what a content handler
  * returns (or ngx_http_finalize_request takes). */
+ngx_int_t ngx_http_affiliate_send_text(ngx_http_request_t *r, ngx_uint_t status, ngx_str_t *type,
+                                       ngx_str_t *body);
 ngx_int_t ngx_http_affiliate_send_json(ngx_http_request_t *r, ngx_uint_t status, ngx_str_t *body);
 ngx_int_t ngx_http_affiliate_send_error(ngx_http_request_t *r, const ngx_http_affiliate_error_t *error);
 ngx_int_t ngx_http_affiliate_send_empty(ngx_http_request_t *r, ngx_uint_t status);

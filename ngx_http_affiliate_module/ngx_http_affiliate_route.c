@@ -41,6 +41,7 @@ ngx_http_affiliate_route(const struct tracker_snapshot *snapshot, struct tracker
     found.serial = serial;
     found.code_len = code.len;
     ngx_memcpy(found.code, code.data, code.len);
+    found.count = ngx_http_affiliate_link_count(found.link.id);
 
     *route = found;
     return route;

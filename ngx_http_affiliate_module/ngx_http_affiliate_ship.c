@@ -194,6 +194,20 @@ ngx_http_affiliate_ship_data(ngx_http_affiliate_held_t *held, const struct track
     return NGX_OK;
 }
 
+static const char *
+ngx_http_affiliate_ship_reason(enum tracker_gap_reason reason)
+{
+    switch (reason) {
+    case TRACKER_GAP_FREED:
+        return "they were freed before the database asked for them again";
+    case TRACKER_GAP_HOLE:
+        return "they are damaged, or a power loss took them";
+    case TRACKER_GAP_MISSING:
+        return "a file of it is gone";
+    }
+    return "unknown";
+}
+
 /*
  * Only an adopter may say that records do not exist: its writer is dead.  An
  * owner meets a gap when the database went back below what was freed: it starts a new journal,
@@ -210,14 +224,16 @@ ngx_http_affiliate_ship_gap(ngx_http_affiliate_held_t *held, const struct tracke
     if (held->writer != NULL) {
         ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                       "affiliate: the database asks journal %*s for records that were freed: "
-                      "it goes on in a new one",
+                      "it goes on in a new one; "
+                      "retain= of \"affiliate_journal\" must be longer than the time between two backups",
                       (size_t) TRACKER_JOURNAL_HEX_LEN, held->hex);
         ngx_http_affiliate_journal_rotate(held);
         return NGX_DECLINED;
     }
     ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                  "affiliate: journal %*s lacks records %uL to %uL (reason %d)",
-                  (size_t) TRACKER_JOURNAL_HEX_LEN, held->hex, gap->from, gap->to - 1, (int) gap->reason);
+                  "affiliate: journal %*s lacks records %uL to %uL: %s; \"affiliated stats\" counts them as lost",
+                  (size_t) TRACKER_JOURNAL_HEX_LEN, held->hex, gap->from, gap->to - 1,
+                  ngx_http_affiliate_ship_reason(gap->reason));
     ngx_http_affiliate_count(GAPS);
     return ngx_http_affiliate_ship_pack(held, &pack);
 }
@@ -336,7 +352,7 @@ ngx_http_affiliate_ship_forked(ngx_http_affiliate_held_t *held)
     ngx_http_affiliate_count(JOURNALS_FORKED);
     ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
                   "affiliate: another machine writes under the id of journal %*s (a cloned state folder?): "
-                  "it is set aside", (size_t) TRACKER_JOURNAL_HEX_LEN, held->hex);
+                  "it is set aside; never run two copies of one \"affiliate_state\" folder", (size_t) TRACKER_JOURNAL_HEX_LEN, held->hex);
     ngx_http_affiliate_adopt_forked(held);
 }
 
@@ -367,6 +383,7 @@ ngx_http_affiliate_ship_acked(ngx_http_affiliate_held_t *held, const struct trac
     /* What an adopter hears first is its predecessor's work. */
     if (sender->acked > before && !first) {
         ngx_http_affiliate_count_n(RECORDS_ACKED, sender->acked - before);
+        ngx_http_affiliate_zone->acked_ms = (ngx_atomic_uint_t) ngx_http_affiliate_wall_ms();
     }
 }
 
@@ -564,26 +581,10 @@ ngx_http_affiliate_ship_disconnected(void)
     }
 }
 
-static void
-ngx_http_affiliate_ship_gauges(void)
-{
-    uint64_t                   pending = 0, end;
-    ngx_queue_t               *q, *next;
-    ngx_http_affiliate_held_t *held;
-
-    ngx_http_affiliate_each_held(held, q, next) {
-        end = held->writer != NULL ? tracker_journal_next(held->journal) : held->sender.end;
-        end = end == UINT64_MAX ? held->sender.next : end; /* an orphan that is not yet read to its end */
-        pending += end > held->sender.acked ? end - held->sender.acked : 0;
-    }
-    ngx_http_affiliate_gauge(RECORDS_PENDING, pending);
-    ngx_http_affiliate_gauge(ORPHANS, ngx_http_affiliate_wire.orphans);
-}
-
 void
 ngx_http_affiliate_ship_tick(ngx_uint_t second)
 {
-    ngx_http_affiliate_ship_gauges();
+    ngx_http_affiliate_lag_tick(second);
     if (!ngx_http_affiliate_redis_connected()) {
         if (second) { /* syncs and spares are the pump's as well */
             ngx_post_event(&ngx_http_affiliate_wire.pump, &ngx_posted_events);

@@ -256,6 +256,9 @@ ngx_http_affiliate_snapshot_file_changed(const char *path, ngx_file_info_t *seen
         }
         ngx_memzero(&fi, sizeof(fi));
     }
+    if (ngx_http_affiliate_snapshots.delta_path == NULL) { /* a fixed file is its own publisher */
+        ngx_http_affiliate_zone->snapshot_checked_ms = (ngx_atomic_uint_t) ngx_time() * 1000;
+    }
     changed = fi.st_dev != seen->st_dev || fi.st_ino != seen->st_ino || fi.st_size != seen->st_size
               || fi.st_mtim.tv_sec != seen->st_mtim.tv_sec || fi.st_mtim.tv_nsec != seen->st_mtim.tv_nsec;
     *seen = fi;
@@ -344,6 +347,8 @@ ngx_http_affiliate_snapshot_install(ngx_http_affiliate_load_t *load, ngx_log_t *
     ngx_http_affiliate_snapshots.current = set;
     ngx_http_affiliate_snapshots.serial++;
     ngx_http_affiliate_slot->snapshot_version = tracker_snapshot_version(&set->snapshot);
+    ngx_http_affiliate_slot->snapshot_created_ms = set->delta != NULL ? set->delta->file.info.created_ms
+                                                                      : set->base->file.info.created_ms;
     ngx_http_affiliate_count(SNAPSHOTS_LOADED);
     if (old != NULL) {
         ngx_http_affiliate_snapshot_release(old);

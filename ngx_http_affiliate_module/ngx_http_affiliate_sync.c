@@ -138,7 +138,8 @@ ngx_http_affiliate_sync_done(ngx_event_t *ev)
     if (w->sync.error != 0) {
         ngx_http_affiliate_count(SYNC_ERRORS);
         ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, -w->sync.error,
-                      "affiliate: journal %*s could not be synced: it is given up for a new one",
+                      "affiliate: journal %*s could not be synced: it is given up for a new one; "
+                      "look at the disk (dmesg, smartctl)",
                       (size_t) TRACKER_JOURNAL_HEX_LEN, w->held->hex);
         if (!w->leaving) {
             ngx_http_affiliate_journal_rotate(w->held);
@@ -199,7 +200,8 @@ ngx_http_affiliate_waiting_handler(ngx_event_t *ev)
         }
         waiter = ngx_queue_data(ngx_queue_head(&held->writer->waiters), ngx_http_affiliate_waiter_t, queue);
         if (ngx_current_msec - waiter->since > NGX_HTTP_AFFILIATE_WAIT_MAX) {
-            ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0, "affiliate: syncing a journal takes over %d s",
+            ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0, "affiliate: syncing a journal takes over %d s, conversions are answered 503: "
+                          "the disk is stuck or overloaded",
                           NGX_HTTP_AFFILIATE_WAIT_MAX / 1000);
             ngx_http_affiliate_sync_wake(held->writer, NGX_ERROR);
         }

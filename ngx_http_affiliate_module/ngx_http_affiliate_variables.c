@@ -33,11 +33,10 @@ static ngx_http_affiliate_variable_t ngx_http_affiliate_variables[] = {
     { ngx_string("affiliate_verdict"), ngx_http_affiliate_verdict_variable, 0 },
 };
 
-/* In the order of the bits of enum tracker_click_flag. */
-static const char *const ngx_http_affiliate_flags[] = { "repeat", "broken_cookie", "no_cookie_set", "bot",
-                                                         "prefetch", "paused", "test", "not_accruing" };
-/* Each with a comma, and "unrecorded" before them. */
-#define NGX_HTTP_AFFILIATE_VERDICT_MAX 96
+/* Each with a comma, "unrecorded" before them, and the terminating zero. */
+#define NGX_HTTP_AFFILIATE_LENGTH(name, text) sizeof(text) +
+#define NGX_HTTP_AFFILIATE_VERDICT_MAX                                                                         \
+    (NGX_HTTP_AFFILIATE_VERDICTS(NGX_HTTP_AFFILIATE_LENGTH) sizeof("unrecorded,"))
 
 ngx_int_t
 ngx_http_affiliate_add_variables(ngx_conf_t *cf)
@@ -179,9 +178,9 @@ ngx_http_affiliate_verdict_variable(ngx_http_request_t *r, ngx_http_variable_val
 static u_char *
 ngx_http_affiliate_flag_names(uint32_t flags, u_char *p)
 {
-    for (ngx_uint_t i = 0; i < sizeof(ngx_http_affiliate_flags) / sizeof(ngx_http_affiliate_flags[0]); i++) {
+    for (ngx_uint_t i = 0; i < NGX_HTTP_AFFILIATE_VERDICT_COUNT; i++) {
         if (flags >> i & 1) {
-            p = ngx_sprintf(p, "%s,", ngx_http_affiliate_flags[i]);
+            p = ngx_sprintf(p, "%s,", ngx_http_affiliate_verdict_names[i]);
         }
     }
     return p;

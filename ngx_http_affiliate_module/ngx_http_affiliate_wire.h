@@ -7,6 +7,7 @@
  *     sync.c     when they are on disk, and who waits for it
  *     redis.c    the connection: commands out, replies in, time-outs, back-off
  *     ship.c     every held journal: packs out, acks and heartbeats in
+ *     lag.c      how far the database is behind: gauges, and a word in the log
  *     folder.c   what lies in <state>/journal
  *     adopt.c    orphans: taken, drained, kept, deleted; bytes counted
  *     fetch.c    the snapshot: chunks in, files renamed into place
@@ -48,6 +49,7 @@ typedef struct {
     struct tracker_sender                  sender;
     struct tracker_sealer                 *sealer;
     ngx_uint_t                             fresh; /* own: records committed since the shipper last looked */
+    uint64_t                               oldest_ms, oldest_at; /* made when: the record at that ack; 0: none */
     uint64_t                               hash, hash_at; /* running hash before sequence hash_at */
 
     uint64_t                               drained_ms; /* orphan: when it was first found drained; 0: never */
@@ -198,6 +200,11 @@ uint64_t   ngx_http_affiliate_ship_incarnation(unsigned partition);
 void       ngx_http_affiliate_ship_listen(unsigned partition);
 /* Hands over a CLOSE pack: no record at or after the end will come. */
 ngx_int_t  ngx_http_affiliate_ship_close(ngx_http_affiliate_held_t *held);
+
+/* ---- lag.c ---- */
+
+/* Every tick: what waits; every second also since when, and whether that is worth a line in the log. */
+void       ngx_http_affiliate_lag_tick(ngx_uint_t second);
 
 /* ---- folder.c; any thread where nothing else is said ---- */
 

@@ -96,6 +96,11 @@ my @wrong = (
     ['a zone without a name', 'affiliate_zone :1m;', '', qr/"affiliate_zone" ":1m" is not name:size/],
     ['a zone of a bad size', 'affiliate_zone a:1x;', '', qr/"affiliate_zone" has an invalid size "1x"/],
     ['a zone that is too small', 'affiliate_zone a:64k;', '', qr/"affiliate_zone" "a" is too small: at least \d+k are needed/],
+    ['a zone too small for its links', 'affiliate_zone a:1m links=100000;', '',
+        qr/"affiliate_zone" "a" is too small: at least \d+k are needed with links=100000/],
+    ['a zone with too many links', 'affiliate_zone a:64m links=1000001;', '',
+        qr/"affiliate_zone": "links=1000001" is not links= and a number up to 1000000/],
+    ['a zone with nonsense', 'affiliate_zone a:1m rate=3;', '', qr/"affiliate_zone": "rate=3" is not links=/],
     ['a zone twice', 'affiliate_zone a:1m; affiliate_zone b:1m;', '', qr/"affiliate_zone" directive is duplicate/],
     ['a zone that another module has', 'affiliate_zone a:1m; limit_req_zone $uri zone=a:1m rate=1r/s;', '', qr/"a"/],
 

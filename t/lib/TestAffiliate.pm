@@ -13,6 +13,7 @@
 #   --- click_id    JSON: what the click id in the last line of the access log says
 #   --- before      Perl to run before nginx starts (eval section: a sub)
 #   --- after       Perl to run after the first request (eval section: a sub)
+#   --- finally     Perl to run after the last request (eval section: a sub)
 #
 # In configuration $TEST_NGINX_ROOT is the fixture's folder, $TEST_NGINX_STATE the state folder, and
 # $TEST_NGINX_SNAPSHOT the snapshot's name in the fixture's folder.
@@ -26,7 +27,7 @@ use IO::Socket::INET;
 use JSON::PP ();
 use Time::HiRes ();
 
-our @EXPORT = qw(click_id cookie now_ms rules snapshot status wait_for @ROWS);
+our @EXPORT = qw(click_id cookie get journal now_ms rules snapshot status wait_for @ROWS);
 
 our @ROWS = (
     'program 7 1 1 30 EUR https://shop.example/gone?from={link}',
@@ -145,13 +146,31 @@ sub snapshot($$$;$) {
     $run->("$rows\n", $fixture, 'snapshot', "$root/edge.key", "$root/$name", $version, $base ? "$root/$base" : ());
 }
 
-# The status page as a hash.
-sub status() {
+# What a worker that died left behind in the block's state folder: a journal with one click; its id.
+sub journal($$) {
+    my ($edge, $time_ms) = @_;
+    my $folder = "$ENV{TEST_NGINX_STATE}/journal";
+    my ($uid, $gid) = (getpwnam($worker_user))[2, 3];
+    File::Path::make_path($folder, { mode => 0700 });
+    my $id = $run->('', $fixture, 'journal', $folder, $edge, $time_ms);
+    chown $uid, $gid, $ENV{TEST_NGINX_STATE}, $folder, glob "$folder/*";
+    chomp $id;
+    return $id;
+}
+
+# The body of the answer to a GET, on a connection of its own.
+sub get($) {
+    my ($uri) = @_;
     my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => server_port()) or die "connect: $!";
-    print $s "GET /status HTTP/1.0\r\n\r\n";
+    print $s "GET $uri HTTP/1.0\r\n\r\n";
     my $answer = do { local $/; <$s> };
     $answer =~ s/.*?\r\n\r\n//s;
-    return $json->decode($answer);
+    return $answer;
+}
+
+# The status page as a hash.
+sub status() {
+    return $json->decode(get('/status'));
 }
 
 sub wait_for($$) {
@@ -239,6 +258,7 @@ add_response_body_check(sub {
     $block->after->() if $index == 0 && defined $block->after;
     my $requests = $block->pipelined_requests // $block->request;
     return if $index != (ref $requests eq 'ARRAY' ? $#$requests : 0);
+    $block->finally->() if defined $block->finally;
     $check_events->($block) if defined $block->events;
     $check_log->($block) if defined $block->log;
     $check_said->($block) if defined $block->said;

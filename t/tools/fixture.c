@@ -6,6 +6,7 @@
  *     fixture snapshot KEYS OUT VERSION [BASE]   rows from standard input; with BASE a delta on it
  *     fixture dump KEYS FOLDER                   every event of every journal, oldest journal first
  *     fixture id KEYS TEXT                       what a click id says
+ *     fixture journal FOLDER EDGE TIME_MS        a dead worker's journal with one click of that time; prints its id
  *     fixture make-id KEYS LINK TIME_MS SEQUENCE [KEY]  a click id that verifies
  *
  * Rows are words, one row a line; a word is percent-decoded ('+' is a space), "-" is empty:
@@ -38,6 +39,7 @@
 
 static int keys_write(const char *path);
 static int snapshot_write(char **args, int count);
+static int journal_make(const char *folder, const char *edge, uint64_t time_ms);
 static int row_add(struct tracker_snapshot_builder *b, struct tracker_str *words, int count);
 static int journals_dump(const struct tracker_keys *keys, const char *folder);
 static int id_print(const struct tracker_keys *keys, const char *text);
@@ -88,6 +90,9 @@ main(int argc, char **argv)
     if ((argc == 5 || argc == 6) && strcmp(argv[1], "snapshot") == 0)
         return snapshot_write(argv + 2, argc - 2);
 
+    if (argc == 5 && strcmp(argv[1], "journal") == 0)
+        return journal_make(argv[2], argv[3], strtoull(argv[4], NULL, 10));
+
     if (argc < 4)
         die("usage", "see the top of fixture.c");
     keys_read(&keys, argv[2]);
@@ -115,6 +120,29 @@ keys_write(const char *path)
                "2 accepted 202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f\n");
     fchmod(fileno(f), 0640);
     return fclose(f) == 0 ? 0 : 1;
+}
+
+/* ---- journals ---- */
+
+static int
+journal_make(const char *folder, const char *edge, uint64_t time_ms)
+{
+    int                             dir = open(folder, O_RDONLY | O_DIRECTORY);
+    char                            hex[TRACKER_JOURNAL_HEX_LEN + 1] = "";
+    uint8_t                        *at;
+    struct tracker_click            click = { .program = 7, .campaign = 3, .link = 11, .affiliate = 5, .key = 1 };
+    struct tracker_journal         *journal;
+    struct tracker_journal_identity identity = { .kind = TRACKER_JOURNAL_TRAFFIC, .created_ms = time_ms };
+
+    memcpy(identity.edge, edge, strnlen(edge, TRACKER_EDGE_NAME_MAX));
+    if (dir < 0 || tracker_journal_create(&journal, dir, &identity) != 0)
+        die(folder, strerror(errno));
+    at = tracker_journal_reserve(journal, TRACKER_EVENT_MAX);
+    tracker_journal_commit(journal, TRACKER_EVENT_CLICK, time_ms,
+                           tracker_click_encode(&click, at, TRACKER_EVENT_MAX));
+    tracker_journal_id_format(&identity.id, hex);
+    tracker_journal_close(journal);
+    return puts(hex) >= 0 ? 0 : 1;
 }
 
 /* ---- snapshots ---- */

@@ -194,6 +194,12 @@ enum tracker_read_verdict
 tracker_journal_read(struct tracker_journal *journal, uint64_t from, uint32_t max_records,
                      size_t max_bytes, struct tracker_run *run, struct tracker_gap *gap);
 
+/*
+ * time_ms of the record `sequence`; 0: there is none, or it cannot be read just now.  Leaves reading where it is;
+ * scans one segment at most, without checking CRCs: for gauges.
+ */
+uint64_t tracker_journal_time(struct tracker_journal *journal, uint64_t sequence);
+
 /* ---- retention ---- */
 
 /*

@@ -80,6 +80,33 @@ advance(struct tracker_place *at, const struct tracker_record *record)
         at->hash = tracker_chain_next(at->hash, record->crc);
 }
 
+uint64_t
+tracker_journal_time(struct tracker_journal *journal, uint64_t sequence)
+{
+    struct tracker_place  kept = journal->cursor, at;
+    struct tracker_record record;
+    uint64_t              time_ms = 0;
+    int                   error;
+
+    if (sequence == 0 || sequence >= journal->next)
+        return 0;
+    error = locate(journal, sequence);
+    at = journal->cursor;
+    journal->cursor = kept;
+    while (error == 0 && time_ms == 0) {
+        const struct tracker_segment *segment = &journal->segments[at.segment];
+
+        if (segment->map == NULL || at.offset >= segment->mapped ||
+            tracker_record_glance(segment->map + at.offset, segment->mapped - at.offset, at.sequence, &record) !=
+                TRACKER_RECORD_OK)
+            break;
+        if (at.sequence == sequence)
+            time_ms = record.time_ms;
+        advance(&at, &record);
+    }
+    return time_ms;
+}
+
 /* One record is yielded whatever the limits say: a caller with too small ones must not stand still. */
 static bool
 take_run(struct tracker_journal *j, uint32_t max_records, size_t max_bytes, struct tracker_run *run)

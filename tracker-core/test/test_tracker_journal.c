@@ -310,6 +310,47 @@ owner_reads_behind_its_writing(void **state)
     testing_folder_remove(&folder);
 }
 
+/* Any record's time, wherever reading stands, and without moving it: for owner and adopter. */
+static void
+time_of_a_record(void **state)
+{
+    struct testing_folder     folder;
+    struct tracker_journal   *journal;
+    struct tracker_journal_id id;
+    struct tracker_run        run;
+    struct tracker_gap        gap;
+    uint64_t                  end, from = 1;
+
+    testing_seed();
+    testing_folder_make(&folder);
+    journal = testing_create(&folder);
+    id = journal->identity.id;
+    assert_int_equal(tracker_journal_time(journal, 1), 0);
+    while (journal->count < 4) {
+        if (!testing_append(journal))
+            testing_give_spare(journal, TESTING_SEGMENT);
+    }
+    end = tracker_journal_next(journal);
+    for (int owner = 1; owner >= 0; owner--) {
+        for (from = 1; tracker_journal_read(journal, from, 7, 4096, &run, &gap) == TRACKER_READ_RUN;) {
+            uint64_t any = 1 + testing_below(end - 1);
+
+            from = testing_check_run(journal, &run, from);
+            assert_int_equal(tracker_journal_time(journal, any), TESTING_FIRST_MS + any * 1000);
+        }
+        assert_int_equal(from, end);
+        assert_int_equal(tracker_journal_time(journal, end), 0);
+        assert_int_equal(tracker_journal_time(journal, 0), 0);
+        assert_false(tracker_journal_failed(journal));
+        if (owner) {
+            tracker_journal_close(journal);
+            assert_int_equal(tracker_journal_adopt(&journal, folder.fd, &id), 0);
+        }
+    }
+    tracker_journal_delete(journal);
+    testing_folder_remove(&folder);
+}
+
 /* ---- ownership ---- */
 
 static void
@@ -790,6 +831,7 @@ main(void)
         cmocka_unit_test(sequences_end),
         cmocka_unit_test(owner_and_adopter_read_the_same),
         cmocka_unit_test(owner_reads_behind_its_writing),
+        cmocka_unit_test(time_of_a_record),
         cmocka_unit_test(living_owner_keeps_its_journal),
         cmocka_unit_test(killed_owner_gives_way_though_its_child_lives),
         cmocka_unit_test(adopt_refuses_what_is_no_journal),
