@@ -352,7 +352,8 @@ ngx_http_affiliate_ship_forked(ngx_http_affiliate_held_t *held)
     ngx_http_affiliate_count(JOURNALS_FORKED);
     ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
                   "affiliate: another machine writes under the id of journal %*s (a cloned state folder?): "
-                  "it is set aside; never run two copies of one \"affiliate_state\" folder", (size_t) TRACKER_JOURNAL_HEX_LEN, held->hex);
+                  "it is set aside; never run two copies of one \"affiliate_state\" folder",
+                  (size_t) TRACKER_JOURNAL_HEX_LEN, held->hex);
     ngx_http_affiliate_adopt_forked(held);
 }
 

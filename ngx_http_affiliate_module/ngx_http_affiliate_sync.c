@@ -200,7 +200,8 @@ ngx_http_affiliate_waiting_handler(ngx_event_t *ev)
         }
         waiter = ngx_queue_data(ngx_queue_head(&held->writer->waiters), ngx_http_affiliate_waiter_t, queue);
         if (ngx_current_msec - waiter->since > NGX_HTTP_AFFILIATE_WAIT_MAX) {
-            ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0, "affiliate: syncing a journal takes over %d s, conversions are answered 503: "
+            ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, 0,
+                          "affiliate: syncing a journal takes over %d s, conversions are answered 503: "
                           "the disk is stuck or overloaded",
                           NGX_HTTP_AFFILIATE_WAIT_MAX / 1000);
             ngx_http_affiliate_sync_wake(held->writer, NGX_ERROR);
