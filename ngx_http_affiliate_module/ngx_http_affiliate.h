@@ -99,8 +99,9 @@ typedef struct {
     X(REDIS_ERRORS, "redis_errors", "Connections to Redis lost, refused or given up.")
 
 #define NGX_HTTP_AFFILIATE_GAUGES(X)                                                                           \
-    X(TRAFFIC_BYTES, "traffic_bytes", "Bytes on disk of journals of clicks and views.") /* the folder's: */    \
-    X(MONEY_BYTES, "money_bytes", "Bytes on disk of journals of conversions.")  /* by the worker that counts */ \
+    /* the next two are of the whole folder, set by the worker that counts */                                  \
+    X(TRAFFIC_BYTES, "traffic_bytes", "Bytes on disk of journals of clicks and views.")                        \
+    X(MONEY_BYTES, "money_bytes", "Bytes on disk of journals of conversions.")                                 \
     X(RECORDS_PENDING, "records_pending", "Records not yet committed in the database.")                        \
     X(ORPHANS, "orphans", "Journals of dead workers being shipped.")                                           \
     X(REDIS_CONNECTED, "redis_connected", "Workers that are connected to Redis.")                              \

@@ -426,7 +426,8 @@ ngx_http_affiliate_set_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     if (cf->args->nelts == 3) {
-        links = ngx_http_affiliate_option(&value[2], "links=", &text) ? ngx_atoi(text.data, text.len) : NGX_ERROR;
+        links = ngx_http_affiliate_option(&value[2], "links=", &text) ? ngx_atoi(text.data, text.len)
+                                                                      : NGX_ERROR;
         if (links == NGX_ERROR || links > NGX_HTTP_AFFILIATE_ZONE_LINKS_MAX) {
             ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                                "\"affiliate_zone\": \"%V\" is not links= and a number up to %d",

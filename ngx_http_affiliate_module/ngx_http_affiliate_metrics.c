@@ -90,7 +90,9 @@ ngx_http_affiliate_metrics_info(ngx_http_affiliate_text_t *t, ngx_str_t *edge)
     ngx_http_affiliate_family(t, "edge_info", "gauge", "Always 1; names the edge and its nginx.");
     ngx_http_affiliate_print(t, "affiliate_edge_info{edge=\"");
     for (size_t i = 0; i < edge->len; i++) {
-        ngx_http_affiliate_print(t, edge->data[i] == '"' || edge->data[i] == '\\' ? "\\%c" : "%c", edge->data[i]);
+        ngx_uint_t escape = edge->data[i] == '"' || edge->data[i] == '\\';
+
+        ngx_http_affiliate_print(t, escape ? "\\%c" : "%c", edge->data[i]);
     }
     ngx_http_affiliate_print(t, "\",nginx=\"" NGINX_VERSION "\"} 1\n");
 }
