@@ -76,6 +76,8 @@ typedef struct {
     X(CLICKS_UNRECORDED, "clicks_unrecorded", "Clicks redirected whose event the journal refused.")            \
     X(CLICKS_UNKNOWN, "clicks_unknown", "Clicks on codes that no link has.")                                   \
     X(CLICKS_REFUSED, "clicks_refused", "Clicks on known codes that had nowhere to go.")                       \
+    X(AGENT_HITS, "agent_hits", "User agents whose judgement a worker remembered.")                            \
+    X(AGENT_MISSES, "agent_misses", "User agents judged by the snapshot's list.")                              \
     X(CONVERSIONS, "conversions", "Conversions on disk and answered 200.")                                     \
     X(CONVERSIONS_REFUSED, "conversions_refused", "Conversions answered 4xx.")                                 \
     X(CONVERSIONS_UNAVAILABLE, "conversions_unavailable", "Conversions answered 5xx: the sender tries again.") \

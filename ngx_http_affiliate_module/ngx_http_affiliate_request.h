@@ -8,6 +8,7 @@
 
 #include "ngx_http_affiliate.h"
 
+#include "tracker_agent.h"
 #include "tracker_cookie.h"
 
 typedef struct {
@@ -60,6 +61,13 @@ typedef struct {
 /* NULL: no link has that code.  Valid until this call of the event loop ends. */
 const ngx_http_affiliate_route_t *ngx_http_affiliate_route(const struct tracker_snapshot *snapshot,
                                                            struct tracker_str code);
+
+/* ---- who asks (agent.c) ---- */
+
+/* Judges a User-Agent (its first TRACKER_FIELD_MAX bytes) by the list in the snapshot that this worker answers with;
+ * all unknown and a person when that has no list. */
+void ngx_http_affiliate_agent_classify(const struct tracker_snapshot *snapshot, struct tracker_str user_agent,
+                                       struct tracker_agent *out);
 
 /* ---- setters and checks (conf.c, zone.c) ---- */
 

@@ -15,6 +15,8 @@
  *     campaign  ID PROGRAM STATE NAME FALLBACK [LIMIT...]
  *     affiliate ID STATE NAME
  *     link      ID CAMPAIGN AFFILIATE STATE CODE DESTINATION [LIMIT...] [rules=JSON] [redirect=N] [referrer=N]
+ *     agents    LIST | @FILE                     user agents, in the form of tracker-core/data/agents.txt
+ *     datacentres ASN...                         ascending
  *     key       API_USER PROGRAM AFFILIATE STATE ROLE SCOPES EXPIRES_MS TEXT
  *
  * A LIMIT is starts=MS, ends=MS, capped_until=MS, cap_day=N or cap_total=N; numbers behind redirect= and referrer=
@@ -29,8 +31,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tracker_agent.h"
 #include "tracker_event.h"
 #include "tracker_journal_internal.h"
+#include "tracker_le.h"
 #include "tracker_snapshot.h"
 
 #define WORDS_MAX 20
@@ -342,6 +346,39 @@ link_option(struct tracker_link_row *row, struct tracker_str word)
         die(word.data, "is no option of a link");
 }
 
+/* A list of user agents, in words or in a file. */
+static int
+agents_add(struct tracker_snapshot_builder *b, struct tracker_str list)
+{
+    uint8_t    *text = NULL, *compiled;
+    size_t      len;
+    const char *error;
+    int         line, rc;
+
+    if (list.len > 0 && list.data[0] == '@') {
+        char path[1024];
+        snprintf(path, sizeof(path), "%.*s", (int) list.len - 1, list.data + 1);
+        text = file_read(path, &len);
+        list = (struct tracker_str){ (char *) text, len };
+    }
+    if (tracker_agents_compile(list, &compiled, &len, &error, &line) != 0)
+        die("agents", error);
+    rc = tracker_snapshot_add_blob(b, TRACKER_BLOB_AGENTS, compiled, len);
+    free(compiled);
+    free(text);
+    return rc;
+}
+
+static int
+datacentres_add(struct tracker_snapshot_builder *b, const struct tracker_str *asns, int count)
+{
+    uint8_t bytes[4 * WORDS_MAX];
+
+    for (int i = 0; i < count; i++)
+        tracker_put32(bytes + 4 * i, (uint32_t) number(asns[i]));
+    return tracker_snapshot_add_blob(b, TRACKER_BLOB_DATACENTRES, bytes, 4 * (size_t) count);
+}
+
 static int
 row_add(struct tracker_snapshot_builder *b, struct tracker_str *w, int count)
 {
@@ -374,6 +411,10 @@ row_add(struct tracker_snapshot_builder *b, struct tracker_str *w, int count)
             link_option(&row, w[i]);
         return tracker_snapshot_add_link(b, &row);
     }
+    if (tracker_str_eq(kind, TRACKER_STR("agents")) && count == 2)
+        return agents_add(b, w[1]);
+    if (tracker_str_eq(kind, TRACKER_STR("datacentres")))
+        return datacentres_add(b, w + 1, count - 1);
     if (tracker_str_eq(kind, TRACKER_STR("key")) && count == 9) {
         struct tracker_api_user_row user = { .id = number(w[1]), .program = number(w[2]), .affiliate = number(w[3]),
                                              .role = number(w[5]), .scopes = number(w[6]),
