@@ -2,7 +2,8 @@
  * ngx_http_affiliate_module.c - the table of contents: directives, phases, and
  * what happens when a worker starts and stops.
  *
- *     click.c cookie.c                     GET /c/<code>: record, remember, redirect
+ *     click.c destination.c                GET /c/<code>: a visit that is redirected
+ *     visit.c params.c route.c cookie.c    what every visit does: look up, read, name, remember, record
  *     conversion.c auth.c fields.c         /postback: key, parameters, recorded and synced before the answer
  *     snapshot.c                           what all of them look things up in
  *     status.c metrics.c variables.c answer.c   what others see

@@ -69,6 +69,62 @@ const ngx_http_affiliate_route_t *ngx_http_affiliate_route(const struct tracker_
 void ngx_http_affiliate_agent_classify(const struct tracker_snapshot *snapshot, struct tracker_str user_agent,
                                        struct tracker_agent *out);
 
+/* ---- what others call our parameters (alias.c) ---- */
+
+struct tracker_str ngx_http_affiliate_alias_find(ngx_array_t *aliases, struct tracker_str name);
+
+/* Our name of a parameter of a query, a form or JSON; the name itself when no affiliate_alias changes it. */
+static ngx_inline struct tracker_str
+ngx_http_affiliate_alias(const ngx_http_affiliate_loc_conf_t *conf, struct tracker_str name)
+{
+    return conf->aliases == NULL ? name : ngx_http_affiliate_alias_find(conf->aliases, name);
+}
+
+/* ---- a visit (visit.c): the calls in the order in which they are made ---- */
+
+/* One visit in the making; strings borrow from the request and the snapshot. */
+typedef struct {
+    ngx_http_request_t               *request;
+    ngx_http_affiliate_loc_conf_t    *conf;
+    ngx_http_affiliate_main_conf_t   *main;
+    ngx_http_affiliate_ctx_t         *ctx;
+    const struct tracker_snapshot    *snapshot;
+    uint64_t                          time_ms;
+    uint8_t                           type;     /* TRACKER_EVENT_CLICK, or what the caller makes it */
+    struct tracker_str                code;
+    struct tracker_str                cookies;
+    struct tracker_str                click_id; /* points into the request's context; empty: nothing is recorded */
+    struct tracker_click              event;
+    /* from here on unset at first */
+    const ngx_http_affiliate_route_t *route;
+    struct tracker_click_id           id;
+    uint8_t                          *space;    /* in the journal, `bound` bytes; NULL: refused */
+    size_t                            bound, len;
+    struct tracker_str                template; /* compiled: what was chosen */
+    uint32_t                          macros;   /* of it */
+    struct tracker_str                url;      /* expanded, in the pool */
+} ngx_http_affiliate_visit_t;
+
+/* NGX_DECLINED: there is no snapshot yet. */
+ngx_int_t ngx_http_affiliate_visit_begin(ngx_http_affiliate_visit_t *visit, ngx_http_request_t *r);
+/* What the code's link says about the event.  NGX_DECLINED: no such link. */
+ngx_int_t ngx_http_affiliate_visit_find(ngx_http_affiliate_visit_t *visit, struct tracker_str code);
+/* What the request says: address, headers, parameters.  NGX_ERROR: no memory. */
+ngx_int_t ngx_http_affiliate_visit_read(ngx_http_affiliate_visit_t *visit);
+/* The program's cookie, a place in the journal, and the click id that names it.  NGX_ERROR: no memory. */
+ngx_int_t ngx_http_affiliate_visit_identify(ngx_http_affiliate_visit_t *visit);
+/* The event is complete.  When the journal refuses it, the id becomes one that says "unrecorded". */
+void      ngx_http_affiliate_visit_encode(ngx_http_affiliate_visit_t *visit);
+/* The cookie in the answer, unless it must not be set.  NGX_ERROR: no memory. */
+ngx_int_t ngx_http_affiliate_visit_remember(ngx_http_affiliate_visit_t *visit);
+/* Nothing can fail any more: from here on the visit is recorded and counted. */
+void      ngx_http_affiliate_visit_commit(ngx_http_affiliate_visit_t *visit);
+
+/* params.c: the query's parameters into the event.  NGX_ERROR: no memory. */
+ngx_int_t ngx_http_affiliate_visit_params(ngx_http_affiliate_visit_t *visit);
+/* destination.c: expands visit->template into visit->url.  NGX_ERROR: too long, or no memory. */
+ngx_int_t ngx_http_affiliate_destination(ngx_http_affiliate_visit_t *visit);
+
 /* ---- setters and checks (conf.c, zone.c) ---- */
 
 void *ngx_http_affiliate_create_main_conf(ngx_conf_t *cf);
