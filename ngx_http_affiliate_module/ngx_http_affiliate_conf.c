@@ -452,6 +452,7 @@ ngx_http_affiliate_create_loc_conf(ngx_conf_t *cf)
     alcf->cookie.enable = NGX_CONF_UNSET;
     alcf->cookie.secure = NGX_CONF_UNSET;
     alcf->not_found = NGX_CONF_UNSET_PTR;
+    alcf->aliases = NGX_CONF_UNSET_PTR;
     return alcf;
 }
 
@@ -461,6 +462,7 @@ ngx_http_affiliate_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_affiliate_loc_conf_t *prev = parent, *conf = child;
 
     ngx_conf_merge_ptr_value(conf->not_found, prev->not_found, NULL);
+    ngx_conf_merge_ptr_value(conf->aliases, prev->aliases, NULL);
 
     /* the directive is inherited or replaced as a whole, not parameter by parameter */
     if (conf->cookie.enable == NGX_CONF_UNSET) {

@@ -272,11 +272,11 @@ ngx_http_affiliate_conversion_fields(ngx_http_request_t *r, ngx_http_affiliate_f
     if (error == NULL && r->method == NGX_HTTP_POST) {
         error = ngx_http_affiliate_conversion_text(r, &body);
         if (error == NULL && body.len != 0) {
-            error = json ? ngx_http_affiliate_fields_json(r->pool, fields, body)
-                         : ngx_http_affiliate_fields_form(r->pool, fields, body);
+            error = json ? ngx_http_affiliate_fields_json(r, fields, body)
+                         : ngx_http_affiliate_fields_form(r, fields, body);
         }
     }
-    return error != NULL ? error : ngx_http_affiliate_fields_form(r->pool, fields, query);
+    return error != NULL ? error : ngx_http_affiliate_fields_form(r, fields, query);
 }
 
 /* The whole body in memory, wherever nginx put it. */

@@ -47,7 +47,7 @@ static const struct {
 };
 #define NGX_HTTP_AFFILIATE_NAMES (sizeof(ngx_http_affiliate_names) / sizeof(ngx_http_affiliate_names[0]))
 
-static struct tracker_str *ngx_http_affiliate_field(ngx_http_affiliate_fields_t *fields,
+static struct tracker_str *ngx_http_affiliate_field(ngx_http_request_t *r, ngx_http_affiliate_fields_t *fields,
                                                     struct tracker_str name);
 static const ngx_http_affiliate_error_t *
 ngx_http_affiliate_json_field(ngx_pool_t *pool, struct tracker_str *field, const json_t *value);
@@ -112,17 +112,17 @@ ngx_http_affiliate_fields_check(const ngx_http_affiliate_fields_t *fields, const
 /* ---- three ways in ---- */
 
 const ngx_http_affiliate_error_t *
-ngx_http_affiliate_fields_form(ngx_pool_t *pool, ngx_http_affiliate_fields_t *fields, struct tracker_str form)
+ngx_http_affiliate_fields_form(ngx_http_request_t *r, ngx_http_affiliate_fields_t *fields, struct tracker_str form)
 {
     char               *out;
     struct tracker_str  name, value, *field;
 
     while (tracker_query_next(&form, &name, &value)) {
-        field = ngx_http_affiliate_field(fields, name);
+        field = ngx_http_affiliate_field(r, fields, name);
         if (field == NULL || field->len != 0 || value.len == 0) {
             continue;
         }
-        out = ngx_pnalloc(pool, value.len);
+        out = ngx_pnalloc(r->pool, value.len);
         if (out == NULL) {
             return ngx_http_affiliate_error(NO_MEMORY);
         }
@@ -132,7 +132,7 @@ ngx_http_affiliate_fields_form(ngx_pool_t *pool, ngx_http_affiliate_fields_t *fi
 }
 
 const ngx_http_affiliate_error_t *
-ngx_http_affiliate_fields_json(ngx_pool_t *pool, ngx_http_affiliate_fields_t *fields, struct tracker_str body)
+ngx_http_affiliate_fields_json(ngx_http_request_t *r, ngx_http_affiliate_fields_t *fields, struct tracker_str body)
 {
     json_t                           *root, *value;
     json_error_t                      where;
@@ -147,11 +147,11 @@ ngx_http_affiliate_fields_json(ngx_pool_t *pool, ngx_http_affiliate_fields_t *fi
     }
 
     json_object_foreach(root, name, value) {
-        field = ngx_http_affiliate_field(fields, (struct tracker_str){ name, ngx_strlen(name) });
+        field = ngx_http_affiliate_field(r, fields, (struct tracker_str){ name, ngx_strlen(name) });
         if (field == NULL || field->len != 0) {
             continue;
         }
-        error = ngx_http_affiliate_json_field(pool, field, value);
+        error = ngx_http_affiliate_json_field(r->pool, field, value);
         if (error != NULL) {
             break;
         }
@@ -190,14 +190,28 @@ ngx_http_affiliate_json_field(ngx_pool_t *pool, struct tracker_str *field, const
 }
 
 static struct tracker_str *
-ngx_http_affiliate_field(ngx_http_affiliate_fields_t *fields, struct tracker_str name)
+ngx_http_affiliate_field(ngx_http_request_t *r, ngx_http_affiliate_fields_t *fields, struct tracker_str name)
 {
+    name = ngx_http_affiliate_alias(ngx_http_get_module_loc_conf(r, ngx_http_affiliate_module), name);
     for (ngx_uint_t i = 0; i < NGX_HTTP_AFFILIATE_NAMES; i++) {
         if (tracker_str_eq(ngx_http_affiliate_names[i].name, name)) {
             return &fields->value[ngx_http_affiliate_names[i].field];
         }
     }
     return NULL;
+}
+
+ngx_uint_t
+ngx_http_affiliate_field_known(ngx_str_t *name)
+{
+    struct tracker_str text = { (char *) name->data, name->len };
+
+    for (ngx_uint_t i = 0; i < NGX_HTTP_AFFILIATE_NAMES; i++) {
+        if (tracker_str_eq(ngx_http_affiliate_names[i].name, text)) {
+            return 1;
+        }
+    }
+    return 0;
 }
 
 /* ---- checks ---- */

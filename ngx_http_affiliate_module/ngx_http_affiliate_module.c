@@ -6,6 +6,7 @@
  *     visit.c params.c route.c cookie.c    what every visit does: look up, read, name, remember, record
  *     conversion.c auth.c fields.c         /postback: key, parameters, recorded and synced before the answer
  *     snapshot.c                           what all of them look things up in
+ *     alias.c                              what others call our parameters
  *     status.c metrics.c variables.c answer.c   what others see
  *     conf.c zone.c                        configuration, shared memory
  *     and the wire side behind ngx_http_affiliate.h
@@ -87,6 +88,13 @@ static ngx_command_t ngx_http_affiliate_commands[] = {
     { ngx_string("affiliate_cookie"),
       NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_1MORE,
       ngx_http_affiliate_set_cookie_conf,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("affiliate_alias"),
+      NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_TAKE2,
+      ngx_http_affiliate_set_alias,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },

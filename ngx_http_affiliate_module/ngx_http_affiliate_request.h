@@ -24,6 +24,7 @@ typedef struct {
     ngx_http_affiliate_cookie_conf_t cookie;
     ngx_uint_t                       conversion;  /* affiliate_conversion stands here */
     ngx_uint_t                       status_open; /* affiliate_status open: allow and deny alone decide */
+    ngx_array_t                     *aliases;     /* affiliate_alias; NULL: none */
 } ngx_http_affiliate_loc_conf_t;
 
 /* What variables and the access log can ask for afterwards; numbers, so that it outlives the snapshot. */
@@ -139,6 +140,7 @@ char *ngx_http_affiliate_set_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf
 char *ngx_http_affiliate_set_click(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_affiliate_set_cookie_conf(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_affiliate_set_conversion(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_affiliate_set_alias(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_affiliate_set_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 extern ngx_conf_post_t ngx_http_affiliate_edge_post;
@@ -221,11 +223,14 @@ typedef struct {
     struct tracker_str value[NGX_HTTP_AFFILIATE_FIELD_COUNT]; /* decoded, in the pool; len 0: not given */
 } ngx_http_affiliate_fields_t;
 
+/* Is that a name, or an alias of ours, of a conversion's parameter? */
+ngx_uint_t ngx_http_affiliate_field_known(ngx_str_t *name);
+
 /* Each adds what it finds; a field given before keeps its value.  NULL, or why the request is bad. */
-const ngx_http_affiliate_error_t *ngx_http_affiliate_fields_form(ngx_pool_t *pool,
+const ngx_http_affiliate_error_t *ngx_http_affiliate_fields_form(ngx_http_request_t *r,
                                                                  ngx_http_affiliate_fields_t *fields,
                                                                  struct tracker_str form);
-const ngx_http_affiliate_error_t *ngx_http_affiliate_fields_json(ngx_pool_t *pool,
+const ngx_http_affiliate_error_t *ngx_http_affiliate_fields_json(ngx_http_request_t *r,
                                                                  ngx_http_affiliate_fields_t *fields,
                                                                  struct tracker_str body);
 /* Checks the fields and fills what they say into the event.  now_ms bounds event_time. */

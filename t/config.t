@@ -148,6 +148,11 @@ my @wrong = (
         qr/"affiliate_conversion" directive is duplicate/],
     ['a conversion with an argument', $state, 'location /p { affiliate_conversion x; }',
         qr/invalid number of arguments in "affiliate_conversion"/],
+    ['an alias of nothing', 'affiliate_alias x nothing;', '',
+        qr/"affiliate_alias": "nothing" is no parameter of a click or conversion/],
+    ['an alias of an eleventh sub', 'affiliate_alias x sub11;', '', qr/"affiliate_alias": "sub11" is no parameter/],
+    ['an alias without a name', 'affiliate_alias "" sub1;', '', qr/"affiliate_alias" directive needs a name that is not empty/],
+    ['an alias twice', 'affiliate_alias x sub1; affiliate_alias x sub2;', '', qr/"affiliate_alias": "x" stands there twice/],
     ['a status page for somebody', $state, 'location /s { affiliate_status all; }',
         qr/"affiliate_status" takes "open" or nothing, not "all"/],
     ['a status page twice', $state, 'location /s { affiliate_status; affiliate_status open; }',
@@ -161,7 +166,8 @@ my @right = (
     ['directives in any order', "affiliate_key_file edge.key; affiliate_state state/; affiliate_edge edge-1.example;", ''],
     ['a click before its state', '', "location /c/ { affiliate_click; } } $state server { listen 127.0.0.1:2;"],
     ['everything', "$state affiliate_redis [::1]:6380; affiliate_snapshot file; affiliate_edge e; affiliate_zone a:512k;
-        affiliate_journal traffic=16m money=1g retain=0 sync=1ms; affiliate_not_found /lost; affiliate_cookie secure=off;",
+        affiliate_journal traffic=16m money=1g retain=0 sync=1ms; affiliate_not_found /lost; affiliate_cookie secure=off;
+        affiliate_alias aff_sub sub10; affiliate_alias goal event;",
         'location /c/ { affiliate_click; affiliate_not_found https://$host/; affiliate_cookie domain=.shop-1.example; }
          location ~ ^/go/(.*) { affiliate_click $1; } location = /t { affiliate_click $arg_ref; affiliate_cookie off; }
          location /p { affiliate_conversion; } location /s { affiliate_status open; }'],

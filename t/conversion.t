@@ -400,3 +400,24 @@ $::bearer
 [map { "-$_\"" } 1 .. 10]
 --- events eval
 CORE::join "\n", map { qq({"txid": "$_", "sequence": $_}) } 1 .. 10
+
+
+
+=== TEST 29: their names for ours; a level with aliases of its own inherits none
+--- http
+affiliate_alias order txid;
+--- config
+location = /a { affiliate_conversion; }
+location = /b { affiliate_conversion; affiliate_alias Order%5fID txid; affiliate_alias amount p1; affiliate_alias total amount; }
+--- request eval
+["GET /a?click_id=$::click&order=1", "GET /b?click_id=$::click&order=2&txid=3&amount=x&total=5", "GET /b?click_id=$::click&Order%5fID=4",
+ qq(POST /b\n{"click_id":"$::click","total":"7","amount":"many"})]
+--- more_headers eval
+[$::bearer, $::bearer, $::bearer, $::bearer . "Content-Type: application/json\n"]
+--- error_code eval
+[200, 200, 200, 200]
+--- events
+{"txid": "1"}
+{"txid": "3", "p1": "x", "amount": "5.00"}
+{"txid": "4"}
+{"txid": null, "p1": "many", "amount": "7.00"}
