@@ -68,6 +68,14 @@ CREATE INDEX affiliates_created ON affiliates (created_us, id);
 CREATE INDEX affiliates_status ON affiliates (status, id);
 CREATE INDEX affiliates_group ON affiliates (group_id, id);
 
+-- What an affiliate was at any time: an event accrues by the status of its own time.  Never deleted.
+CREATE TABLE affiliate_statuses (
+    affiliate_id  @int@ NOT NULL REFERENCES affiliates (id),
+    valid_from_us @int@ NOT NULL,
+    status        TEXT NOT NULL,
+    PRIMARY KEY (affiliate_id, valid_from_us)
+) @strict@;
+
 CREATE TABLE campaigns (
     id          @id@,
     program_id  @int@ NOT NULL REFERENCES programs (id),
@@ -227,6 +235,7 @@ CREATE TABLE journals (
     rolled_seq  @int@ NOT NULL DEFAULT 1,      -- click_stats has everything below
     forked      @int@ NOT NULL DEFAULT 0,
     closed      @int@ NOT NULL DEFAULT 0,      -- somebody said CLOSE (advisory)
+    owner_seen_us @int@ NOT NULL DEFAULT 0,              -- a pack of its living writer: what another one calls lost may yet come
     first_seen_us @int@ NOT NULL,
     last_seen_us  @int@ NOT NULL
 ) @strict@;
@@ -415,7 +424,7 @@ CREATE TABLE commissions (
     conversion_id @int@ REFERENCES conversions (id),
     component     TEXT NOT NULL DEFAULT 'base',
     level         @int@ NOT NULL DEFAULT 0,
-    period        TEXT NOT NULL,               -- '2026-11': the calendar month of the event, UTC
+    period        TEXT NOT NULL,               -- '2026-11': the calendar month it was posted in, UTC (docs/commissions.md)
     kind          TEXT NOT NULL CHECK (kind IN ('commission', 'reversal')),
     revision      @int@ NOT NULL DEFAULT 0,
     amount_minor  @int@ NOT NULL,

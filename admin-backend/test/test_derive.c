@@ -376,6 +376,35 @@ test_who_is_not_approved_earns_nothing(void **state)
     must_verify(m);
 }
 
+/* What happened while he was approved is earned, however late it is told; what happened while not is never. */
+static void
+test_the_status_of_the_events_time(void **state)
+{
+    struct money *m = *state;
+    char          id[TRACKER_CLICK_ID_LEN + 1];
+    uint64_t      approved_ms = test_now_us() / 1000, suspended_ms;
+
+    memcpy(id, click(m, m->link, 0, NULL), sizeof(id));
+    test_clock_us += 60 * SECOND_US;
+    must(m, affiliate_act(m->service, &test_admin, m->affiliate, "suspend", "looks odd", NULL, &m->error));
+    suspended_ms = test_now_us() / 1000;
+    tell(m, &(struct sale){ .click = id, .txid = "before", .amount = "100.00", .event_time_ms = approved_ms });
+    tell(m, &(struct sale){ .click = id, .txid = "first moment", .amount = "100.00", .event_time_ms = suspended_ms });
+    derive_all(m);
+    assert_int_equal(number(m, "SELECT COUNT(*) AS n FROM commissions"), 1);
+    assert_int_equal(balance(m, "pending"), -2000);
+
+    test_clock_us += 60 * SECOND_US;
+    must(m, affiliate_act(m->service, &test_admin, m->affiliate, "approve", NULL, NULL, &m->error));
+    tell(m, &(struct sale){ .click = id, .txid = "while", .amount = "100.00", .event_time_ms = suspended_ms + 1 });
+    derive_all(m);
+    assert_int_equal(earned(m), 0);
+    tell(m, &(struct sale){ .click = id, .txid = "after", .amount = "100.00" });
+    derive_all(m);
+    assert_int_equal(earned(m), 2000);
+    must_verify(m);
+}
+
 /* ---- waiting for the click ---- */
 
 static void
@@ -526,6 +555,35 @@ test_a_late_event_uses_the_plan_of_then(void **state)
     must_verify(m);
 }
 
+/* A month takes its events for a day after its end; then they are posted in the month that runs, at the plan of then. */
+static void
+test_a_late_event_is_posted_in_the_open_period(void **state)
+{
+    static const struct {
+        int64_t     late_s; /* after the end of May */
+        const char *period;
+    } cases[] = { { -1, "2024-05" }, { 86399, "2024-05" }, { 86401, "2024-06" }, { 40 * 86400, "2024-07" } };
+    const uint64_t end_of_may_us = UINT64_C(1717200000000000);
+    struct money  *m = *state;
+    char           id[TRACKER_CLICK_ID_LEN + 1];
+
+    test_clock_us = end_of_may_us - 2 * SECOND_US;
+    memcpy(id, click(m, m->link, 0, NULL), sizeof(id));
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char txid[8];
+
+        snprintf(txid, sizeof(txid), "%zu", i);
+        test_clock_us = end_of_may_us + (uint64_t) (cases[i].late_s * (int64_t) SECOND_US);
+        tell(m, &(struct sale){ .click = id, .txid = txid, .amount = "100.00",
+                                .event_time_ms = end_of_may_us / 1000 - 1500 });
+        derive_all(m);
+        assert_int_equal(number(m, "SELECT COUNT(*) AS n FROM commissions WHERE period = '%s' AND id ="
+                                   " (SELECT MAX(id) FROM commissions)", cases[i].period), 1);
+    }
+    assert_int_equal(rows(m, "commissions"), 4);
+    must_verify(m);
+}
+
 static void
 test_what_earns_nothing(void **state)
 {
@@ -657,6 +715,8 @@ main(void)
         money_test(test_a_late_event_uses_the_plan_of_then),
         money_test(test_what_earns_nothing),
         money_test(test_tiers_by_calendar_month),
+        money_test(test_the_status_of_the_events_time),
+        money_test(test_a_late_event_is_posted_in_the_open_period),
         money_test(test_a_poisoned_fact_stops_nobody),
         money_test(test_a_limit_is_kept_and_work_goes_on),
     };

@@ -23,6 +23,7 @@ struct test_edge {
     uint64_t                     hash[TEST_EDGE_MAX + 2];     /* before record n */
     uint64_t                     time_ms;
     uint64_t                     next;
+    bool                         adopter;                     /* what it seals is not the owner's word */
 };
 
 /* number makes the id; partition is its last byte modulo 8. */
@@ -113,7 +114,8 @@ test_edge_seal(struct test_edge *edge, enum tracker_pack_kind kind, uint64_t fir
     struct tracker_pack pack = {
         .kind = kind, .partition = (uint16_t) edge->partition, .journal = edge->id, .journal_kind = edge->kind,
         .edge = "edge-1", .first = first, .count = count, .hash_before = edge->hash[first],
-        .accepted = edge->next - 1, .sent_ms = edge->time_ms, .by_owner = 1,
+        .accepted = edge->next - 1, .sent_ms = edge->time_ms,
+        .by_owner = !edge->adopter,
     };
     if (kind == TRACKER_PACK_DATA) {
         pack.records = edge->bytes + edge->offset[first];

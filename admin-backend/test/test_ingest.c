@@ -634,6 +634,44 @@ a_gap_is_counted_and_passed(void **state)
     test_edge_free(edge);
 }
 
+/*
+ * A folder that was copied while its edge wrote: the copy is torn, its adopter reads to the end and calls records
+ * lost that the living owner is about to ship.  Believed, they would be cut as repetitions for ever.
+ */
+static void
+a_gap_that_another_tells_waits_for_the_owners_silence(void **state)
+{
+    struct world     *w = *state;
+    struct test_edge *edge = test_edge_new(&w->db.keys, 2);
+
+    fill(edge, 100);
+    ingest_begin(w);
+    test_edge_send(edge, &w->redis, 1, 30);
+    edge->adopter = true;
+    test_edge_send_kind(edge, &w->redis, TRACKER_PACK_GAP, 31, 20);
+    test_edge_send(edge, &w->redis, 51, 10); /* asks for a resend: 31 is still to come */
+    edge->adopter = false;
+    TEST_AWAIT(waiting(w) == 0);
+    assert_true(test_edge_acked(edge, &w->redis, 31));
+    assert_int_equal(test_int(w->db.pool, "SELECT lost AS n FROM journals"), 0);
+    test_edge_send(edge, &w->redis, 31, 30);
+    TEST_AWAIT(test_edge_acked(edge, &w->redis, 61));
+    assert_int_equal(clicks(w), 60);
+
+    /* The owner's last word, then silence: the same claim is true after a while, and only then. */
+    test_clock_us += 14999999;
+    edge->adopter = true;
+    test_edge_send_kind(edge, &w->redis, TRACKER_PACK_GAP, 61, 20);
+    TEST_AWAIT(waiting(w) == 0);
+    assert_true(test_edge_acked(edge, &w->redis, 61));
+    test_clock_us += 2;
+    test_edge_send_kind(edge, &w->redis, TRACKER_PACK_GAP, 61, 20);
+    TEST_AWAIT(test_edge_acked(edge, &w->redis, 81));
+    assert_int_equal(test_int(w->db.pool, "SELECT lost AS n FROM journals"), 20);
+    books_balance(w);
+    test_edge_free(edge);
+}
+
 static void
 rubbish_in_the_stream_stops_nobody(void **state)
 {
@@ -831,6 +869,7 @@ main(void)
         STORY(a_record_that_cannot_be_stored_goes_alone),
         STORY(a_copied_journal_is_quarantined),
         STORY(a_gap_is_counted_and_passed),
+        STORY(a_gap_that_another_tells_waits_for_the_owners_silence),
         STORY(rubbish_in_the_stream_stops_nobody),
         STORY(broken_records_are_set_aside_one_by_one),
         STORY(conversions_and_odd_bytes_arrive),

@@ -537,6 +537,43 @@ test_who_did_it_is_remembered(void **state)
 }
 
 /* A payout's money is where the database says after the process has gone. */
+/* Reopening earns anew, today: a suspended affiliate gets nothing by a detour. */
+static void
+test_reopening_for_a_suspended_affiliate(void **state)
+{
+    struct money *m = *state;
+    int64_t       referral = sell(m, "100.00", "a");
+
+    must(m, referral_do(m, referral, "reject"));
+    must(m, affiliate_act(m->service, &test_admin, m->affiliate, "suspend", "fraud", NULL, &m->error));
+    must_refuse(m, referral_do(m, referral, "reopen"), "affiliate_not_approved");
+    assert_int_equal(balance(m, "pending"), 0);
+    must(m, affiliate_act(m->service, &test_admin, m->affiliate, "approve", NULL, NULL, &m->error));
+    must(m, referral_do(m, referral, "reopen"));
+    assert_int_equal(balance(m, "pending"), -2000);
+    must_verify(m);
+}
+
+/* There is an end to it, and it is a refusal, not a failure; what stands can still be decided. */
+static void
+test_reopening_without_end(void **state)
+{
+    struct money       *m = *state;
+    int64_t             referral = sell(m, "100.00", "a");
+    enum service_result result = SERVICE_OK;
+    int                 times;
+
+    for (times = 0; times < 100 && result == SERVICE_OK; times++) {
+        must(m, referral_do(m, referral, "reject"));
+        result = referral_do(m, referral, "reopen");
+    }
+    assert_int_equal(result, SERVICE_CONFLICT);
+    assert_string_equal(m->error.code, "too_many_revisions");
+    assert_in_range(times, 20, 99);
+    assert_int_equal(balance(m, "pending"), 0);
+    must_verify(m);
+}
+
 static void
 test_reopening_the_database(void **state)
 {
@@ -573,6 +610,8 @@ main(void)
         money_test(test_a_reversal_is_netted_with_what_comes_next),
         money_test(test_round_and_round),
         money_test(test_reject_and_reopen_before_payment),
+        money_test(test_reopening_for_a_suspended_affiliate),
+        money_test(test_reopening_without_end),
         money_test(test_one_commission_of_its_own),
         money_test(test_notes_and_tags),
         money_test(test_who_did_it_is_remembered),

@@ -151,6 +151,8 @@ model_decide(int index, const char *action)
     if (strcmp(action, "reopen") == 0) {
         if (sale->state != S_REJECTED)
             return sale->state == S_PENDING;
+        if (sale->last >= 0 && model.suspended[sale->affiliate])
+            return false;
         sale->state = S_PENDING;
         if (sale->last >= 0)
             add_entry(index, model.entries[sale->last].minor, false);

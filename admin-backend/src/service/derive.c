@@ -13,6 +13,7 @@
 #include "service/audit.h"
 #include "service/money_steps.h"
 #include "service/view.h"
+#include "store/catalog.h"
 #include "store/plan.h"
 
 #define FACTS_AT_ONCE 64
@@ -23,6 +24,9 @@
 #define CLICK_STEP_US  UINT64_C(500000)
 #define PAYOUT_STEP_US UINT64_C(60000000)
 #define PARK_MOST_US   UINT64_C(3600000000)
+
+/* A month takes events of its own for a day after its end; later ones are posted in the month that is running. */
+#define PERIOD_OPEN_MS INT64_C(86400000)
 
 static const struct actor system_actor = { "system", "system", NULL };
 
@@ -361,14 +365,22 @@ explain(struct earning *earning, int64_t earlier)
     }
 }
 
+/* The calendar month (UTC) that it is posted in: the event's, or, once that is closed, the present one. */
 static void
-period_of(int64_t event_time_ms, char period[8])
+period_of(int64_t event_time_ms, uint64_t now_us, char period[8])
 {
-    time_t    seconds = (time_t) (event_time_ms / 1000);
-    struct tm tm;
+    const int64_t past_close_ms = (int64_t) (now_us / 1000) - PERIOD_OPEN_MS;
+    const int64_t times_ms[] = { event_time_ms, past_close_ms, (int64_t) (now_us / 1000) };
+    char          months[3][8];
 
-    if (gmtime_r(&seconds, &tm) == NULL || strftime(period, 8, "%Y-%m", &tm) != 7)
-        memcpy(period, "0000-00", 8);
+    for (int i = 0; i < 3; i++) {
+        time_t    seconds = (time_t) (times_ms[i] / 1000);
+        struct tm tm;
+
+        if (gmtime_r(&seconds, &tm) == NULL || strftime(months[i], 8, "%Y-%m", &tm) != 7)
+            memcpy(months[i], "0000-00", 8);
+    }
+    memcpy(period, strcmp(months[0], months[1]) >= 0 ? months[0] : months[2], 8);
 }
 
 static enum db_result
@@ -377,13 +389,17 @@ earn(struct db *db, const struct derivation *d, int64_t affiliate_id, struct ear
     const struct tracker_money *basis = d->fact.has_amount ? &d->fact.amount : NULL;
     enum commission_verdict     verdict;
     int64_t                     earlier = 0;
+    char                        status[16]; /* of then: what is earned does not hang on when it is derived */
     enum db_result              rc = payee_find(db, affiliate_id, &out->payee);
 
     if (rc != DB_ROW)
         return rc == DB_DONE ? DB_CORRUPT : rc;
-    period_of(d->fact.event_time_ms, out->period);
+    period_of(d->fact.event_time_ms, d->now_us, out->period);
+    rc = affiliate_status_at(db, affiliate_id, (uint64_t) d->fact.event_time_ms * 1000, status, sizeof(status));
+    if (rc != DB_ROW)
+        return rc == DB_DONE ? DB_CORRUPT : rc;
     out->why = json_object();
-    if (strcmp(out->payee.status, "approved") != 0) {
+    if (strcmp(status, "approved") != 0) {
         json_object_set_new(out->why, "verdict", json_string("affiliate_not_approved"));
         return DB_OK;
     }

@@ -12,11 +12,17 @@
 #include "service/fact_text.h"
 #include "store/click.h"
 #include "store/journal.h"
+#include "tracker_sender.h"
 
 #define AGENT_SLOTS        65536u             /* user agents remembered; a power of two */
 #define ASK_SLOTS          4096u              /* journals remembered that were asked to send again */
 #define ASK_AGAIN_US       500000u /* the same position is asked for again after this and as much jitter */
 #define POISON_TRIES       3
+/*
+ * What an adopter calls lost is believed once the owner was silent for three idle beats: a torn copy of a living
+ * journal's folder lacks records that their owner is about to ship.
+ */
+#define OWNER_SILENT_US    (3 * TRACKER_IDLE_BEAT_MS * UINT64_C(1000))
 #define TIME_MS_MAX        (UINT64_C(1) << 42) /* what a click id can say */
 #define REFUSED_BYTES_KEPT 4096u              /* of something nobody vouches for */
 
@@ -270,6 +276,8 @@ facts_pack(struct facts *facts, struct db *db, const struct fact_entry *entry)
     if (pack->dropped > row->dropped && pack->dropped <= INT64_MAX)
         row->dropped = pack->dropped;
     row->last_seen_us = facts->now;
+    if (pack->by_owner)
+        row->owner_seen_us = facts->now;
 
     tracker_receive(&row->at, pack, &receive);
     switch (receive.verdict) {
@@ -277,6 +285,8 @@ facts_pack(struct facts *facts, struct db *db, const struct fact_entry *entry)
         return facts_records(facts, db, journal, &receive);
 
     case TRACKER_RECEIVE_GAP:
+        if (!pack->by_owner && facts->now < row->owner_seen_us + OWNER_SILENT_US)
+            break; /* its teller goes back to our ack and says it again */
         result = journal_gap_add(db, row->id, receive.gap_from, receive.gap_to, pack->reason, facts->now);
         row->lost += receive.gap_to - receive.gap_from;
         row->at = receive.after;

@@ -12,6 +12,7 @@
 #include "store/money_rows.h"
 
 #define REFERRAL_COMMISSIONS_MAX 64
+#define REFERRAL_REOPEN_ROWS     2 /* what reopening may add: the next revision, and what takes it back */
 
 /* Inserts a commission that accrues: pending ones into the pending account, approved ones (reversals) into payable. */
 enum db_result step_commission_accrue(struct db *db, const struct commission_new *commission,

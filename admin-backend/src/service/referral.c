@@ -49,6 +49,27 @@ referral_act(const struct service *service, const struct actor *actor, int64_t i
     return service_invalid(error, "action", "is none of approve, reject, reopen");
 }
 
+/* It would earn anew, today: not for somebody who is suspended, nor without end. */
+static enum service_result
+may_reopen(struct db *db, const struct referral_row *row, struct service_error *error)
+{
+    struct payee   payee;
+    int64_t        count = 0;
+    enum db_result rc = payee_find(db, row->affiliate_id, &payee);
+
+    if (rc == DB_ROW)
+        rc = commissions_count(db, row->id, &count);
+    if (rc != DB_OK)
+        return service_from_db(error, rc == DB_DONE ? DB_FAILED : rc, "may_reopen");
+    if (row->state == REFERRAL_REJECTED && count > 0 && strcmp(payee.status, "approved") != 0)
+        return service_refuse(error, SERVICE_CONFLICT, "affiliate_not_approved",
+                              "The affiliate is %s: approve it first, then reopen the referral.", payee.status);
+    if (row->state == REFERRAL_REJECTED && count + REFERRAL_REOPEN_ROWS > REFERRAL_COMMISSIONS_MAX)
+        return service_refuse(error, SERVICE_CONFLICT, "too_many_revisions",
+                              "This referral was rejected and reopened so often that it must stay as it is.");
+    return SERVICE_OK;
+}
+
 static enum service_result
 act(struct db *db, struct decision *decision, struct service_error *error)
 {
@@ -62,6 +83,12 @@ act(struct db *db, struct decision *decision, struct service_error *error)
     decision->unchanged = referral_reached(row.state, event);
     if (decision->unchanged)
         return SERVICE_OK;
+    if (event == REFERRAL_REOPEN) {
+        enum service_result result = may_reopen(db, &row, error);
+
+        if (result != SERVICE_OK)
+            return result;
+    }
     rc = step_referral(db, &row, event, &change);
     if (rc == DB_CONFLICT)
         return service_refuse(error, SERVICE_CONFLICT, "illegal_state",

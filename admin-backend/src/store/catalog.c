@@ -1,6 +1,7 @@
 #include "store/catalog.h"
 
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 /*
@@ -275,18 +276,53 @@ bind_affiliate(struct db_stmt *stmt, const struct affiliate_row *row, uint64_t n
     db_bind_int(stmt, 9, (int64_t) now_us);
 }
 
+/* Only where it changed: the newest row is what the affiliate is. */
+static enum db_result
+affiliate_status_write(struct db *db, int64_t id, const char *status, uint64_t now_us)
+{
+    char           latest[16];
+    enum db_result rc = affiliate_status_at(db, id, INT64_MAX, latest, sizeof(latest));
+
+    if (rc == DB_ROW && strcmp(latest, status) == 0)
+        return DB_OK;
+    if (rc != DB_ROW && rc != DB_DONE)
+        return rc;
+    return db_exec(db,
+                   "INSERT INTO affiliate_statuses (affiliate_id, valid_from_us, status) VALUES ($1, $2, $3)"
+                   " ON CONFLICT (affiliate_id, valid_from_us) DO UPDATE SET status = excluded.status",
+                   "iis", id, (int64_t) now_us, status);
+}
+
+enum db_result
+affiliate_status_at(struct db *db, int64_t id, uint64_t at_us, char *out, size_t cap)
+{
+    struct db_stmt *row;
+    enum db_result  rc = db_query(db, &row,
+                                  "SELECT status FROM affiliate_statuses WHERE affiliate_id = $1"
+                                   " ORDER BY CASE WHEN valid_from_us <= $2 THEN 0 ELSE 1 END,"
+                                   " CASE WHEN valid_from_us <= $2 THEN -valid_from_us ELSE valid_from_us END LIMIT 1",
+                                  "ii", id, (int64_t) at_us);
+
+    if (rc == DB_ROW)
+        snprintf(out, cap, "%s", db_text(row, "status"));
+    db_end(row);
+    return rc;
+}
+
 enum db_result
 affiliate_insert(struct db *db, struct affiliate_row *row, uint64_t now_us)
 {
     struct db_stmt *stmt = db_prepare(db, "INSERT INTO affiliates (group_id, api_user_id, name, email, status, trader_id,"
                                           " notes, version, updated_us, created_us, program_id)"
                                           " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10) RETURNING id");
+    enum db_result  rc;
 
     if (stmt == NULL)
         return DB_FAILED;
     bind_affiliate(stmt, row, now_us);
     db_bind_int(stmt, 10, row->program_id);
-    return returned_id(stmt, &row->id);
+    rc = returned_id(stmt, &row->id);
+    return rc == DB_OK ? affiliate_status_write(db, row->id, row->status, now_us) : rc;
 }
 
 enum db_result
@@ -295,12 +331,14 @@ affiliate_update(struct db *db, const struct affiliate_row *row, uint64_t now_us
     struct db_stmt *stmt = db_prepare(db, "UPDATE affiliates SET group_id = $1, api_user_id = $2, name = $3, email = $4,"
                                           " status = $5, trader_id = $6, notes = $7, version = $8, updated_us = $9"
                                           " WHERE id = $10");
+    enum db_result  rc;
 
     if (stmt == NULL)
         return DB_FAILED;
     bind_affiliate(stmt, row, now_us);
     db_bind_int(stmt, 10, row->id);
-    return updated(stmt);
+    rc = updated(stmt);
+    return rc == DB_OK ? affiliate_status_write(db, row->id, row->status, now_us) : rc;
 }
 
 enum db_result

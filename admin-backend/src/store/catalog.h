@@ -51,6 +51,8 @@ void           group_row_free(struct group_row *row);
 enum db_result affiliate_load(struct db *db, int64_t id, struct affiliate_row *row);
 enum db_result affiliate_insert(struct db *db, struct affiliate_row *row, uint64_t now_us);
 enum db_result affiliate_update(struct db *db, const struct affiliate_row *row, uint64_t now_us);
+/* What an affiliate was at that time (cap bytes of out); before its first status, that one. DB_ROW, DB_DONE. */
+enum db_result affiliate_status_at(struct db *db, int64_t id, uint64_t at_us, char *out, size_t cap);
 /* An Argon2id hash for the portal's log-in. DB_DONE: no such affiliate. */
 enum db_result affiliate_set_password_hash(struct db *db, int64_t id, const char *hash, uint64_t now_us);
 void           affiliate_row_free(struct affiliate_row *row);

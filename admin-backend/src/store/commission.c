@@ -131,6 +131,20 @@ commissions_of_referral(struct db *db, int64_t referral_id, struct commission_ro
 }
 
 enum db_result
+commissions_count(struct db *db, int64_t referral_id, int64_t *count)
+{
+    struct db_stmt *row;
+    enum db_result  rc = db_query(db, &row, "SELECT COUNT(*) AS n FROM commissions WHERE referral_id = $1", "i",
+                                  referral_id);
+
+    if (rc != DB_ROW)
+        return rc == DB_DONE ? DB_FAILED : rc;
+    *count = db_int(row, "n");
+    db_end(row);
+    return DB_OK;
+}
+
+enum db_result
 referral_in_payout(struct db *db, int64_t referral_id, bool *busy)
 {
     struct db_stmt *row;

@@ -10,7 +10,7 @@
 
 #define JOURNAL_COLUMNS                                                                                      \
     "id, uuid, edge, partition, next_seq, hash, resend, accepted, dropped, committed, quarantined, lost,"    \
-    " rolled_seq, forked, closed, last_seen_us"
+    " rolled_seq, forked, closed, last_seen_us, owner_seen_us"
 
 static bool
 journal_read(struct db_stmt *stmt, struct journal_row *row)
@@ -41,6 +41,7 @@ journal_read(struct db_stmt *stmt, struct journal_row *row)
     row->forked = db_int(stmt, "forked") != 0;
     row->closed = db_int(stmt, "closed") != 0;
     row->last_seen_us = (uint64_t) db_int(stmt, "last_seen_us");
+    row->owner_seen_us = (uint64_t) db_int(stmt, "owner_seen_us");
     return true;
 }
 
@@ -68,7 +69,7 @@ journal_create(struct db *db, const struct tracker_pack *pack, uint64_t now_us, 
     enum db_result result =
         db_query(db, &stmt,
                  "INSERT INTO journals (uuid, short_id, edge, kind, partition, next_seq, hash, first_seen_us,"
-                 " last_seen_us) VALUES ($1, $2, $3, $4, $5, 1, $6, $7, $7) RETURNING id",
+                 " last_seen_us, owner_seen_us) VALUES ($1, $2, $3, $4, $5, 1, $6, $7, $7, $7) RETURNING id",
                  "bissibi", pack->journal.bytes, sizeof(pack->journal.bytes),
                  (int64_t) tracker_journal_id_short(&pack->journal), pack->edge, kind,
                  (int64_t) pack->partition, &big_endian, sizeof(big_endian), (int64_t) now_us);
@@ -82,7 +83,7 @@ journal_create(struct db *db, const struct tracker_pack *pack, uint64_t now_us, 
     row->partition = pack->partition;
     row->at = (struct tracker_position){ .next = 1, .hash = hash };
     row->rolled_seq = 1;
-    row->last_seen_us = now_us;
+    row->last_seen_us = row->owner_seen_us = now_us;
     db_end(stmt);
     return DB_OK;
 }
@@ -95,12 +96,12 @@ journal_store(struct db *db, const struct journal_row *row)
     return db_exec(
         db,
         "UPDATE journals SET next_seq = $2, hash = $3, resend = $4, accepted = $5, dropped = $6,"
-        " committed = $7, quarantined = $8, lost = $9, forked = $10, closed = $11, last_seen_us = $12"
-        " WHERE id = $1",
-        "iibiiiiiiiii", row->id, (int64_t) row->at.next, &big_endian, sizeof(big_endian),
+        " committed = $7, quarantined = $8, lost = $9, forked = $10, closed = $11, last_seen_us = $12,"
+        " owner_seen_us = $13 WHERE id = $1",
+        "iibiiiiiiiiii", row->id, (int64_t) row->at.next, &big_endian, sizeof(big_endian),
         (int64_t) row->resend, (int64_t) row->accepted, (int64_t) row->dropped, (int64_t) row->committed,
         (int64_t) row->quarantined, (int64_t) row->lost, (int64_t) row->forked, (int64_t) row->closed,
-        (int64_t) row->last_seen_us);
+        (int64_t) row->last_seen_us, (int64_t) row->owner_seen_us);
 }
 
 static const char *

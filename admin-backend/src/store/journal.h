@@ -22,7 +22,7 @@ struct journal_row {
     uint64_t                  committed, quarantined, lost;
     uint64_t                  rolled_seq;
     bool                      forked, closed;
-    uint64_t                  last_seen_us;
+    uint64_t                  last_seen_us, owner_seen_us;
 };
 
 /* DB_ROW with *row filled, or DB_DONE. */

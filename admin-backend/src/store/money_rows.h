@@ -69,6 +69,7 @@ enum db_result commission_insert(struct db *db, const struct commission_new *com
 enum db_result commission_find(struct db *db, int64_t id, struct commission_row *out);            /* DB_ROW, DB_DONE */
 /* All commissions of a referral, oldest first.  *count in: room, out: found (DB_FAILED when there are more). */
 enum db_result commissions_of_referral(struct db *db, int64_t referral_id, struct commission_row *rows, int *count);
+enum db_result commissions_count(struct db *db, int64_t referral_id, int64_t *count);
 /* Whether a payout that is not yet paid holds a commission of that referral. */
 enum db_result referral_in_payout(struct db *db, int64_t referral_id, bool *busy);
 /* payable_us 0: unchanged. */
