@@ -279,10 +279,50 @@ CREATE TABLE clicks (
     flags        @int@ NOT NULL,               -- enum tracker_click_flag
     click_id     @bytes@ NOT NULL,             -- the 30 bytes; 40 characters outside
     first_touch  TEXT,
-    ip           @bytes@,
+    ip           @bytes@,                      -- see ip_form: a hash is no address
+    ip_form      @int@,                        -- enum tracker_ip_form; NULL: whole
+    country      TEXT,
+    region       TEXT,
+    city         TEXT,
+    asn          @int@,
+    device       @int@,                        -- tracker_agent.h, as os and browser; NULL: not known
+    os           @int@,
+    browser      @int@,
+    rule         @int@,                        -- of the link, from 1, that chose the destination; NULL: its own
+    target       @int@,
     user_agent_id @int@,
     referrer     TEXT,
-    params       TEXT,                         -- JSON object of ref_id, source, creative, cost, language, sub1..10; NULL: none
+    params       TEXT,                         -- JSON object of ref_id, source, creative, cost, language, deep, sub1..10; NULL: none
+    config_version @int@ NOT NULL,
+    PRIMARY KEY (journal_id, seq)
+) @clustered@;
+
+-- Adverts that were seen: a click's columns without those that lead to a conversion.  They are many and of little
+-- worth each, so they do not make clicks longer.
+CREATE TABLE impressions (
+    journal_id   @int@ NOT NULL,
+    seq          @int@ NOT NULL,
+    time_ms      @int@ NOT NULL,
+    received_ms  @int@ NOT NULL,
+    program_id   @int@ NOT NULL,
+    campaign_id  @int@ NOT NULL,
+    link_id      @int@ NOT NULL,
+    affiliate_id @int@ NOT NULL,
+    flags        @int@ NOT NULL,
+    ip           @bytes@,
+    ip_form      @int@,
+    country      TEXT,
+    region       TEXT,
+    city         TEXT,
+    asn          @int@,
+    device       @int@,
+    os           @int@,
+    browser      @int@,
+    rule         @int@,
+    target       @int@,
+    user_agent_id @int@,
+    referrer     TEXT,
+    params       TEXT,
     config_version @int@ NOT NULL,
     PRIMARY KEY (journal_id, seq)
 ) @clustered@;
@@ -301,8 +341,14 @@ CREATE TABLE conversion_facts (
     currency     TEXT,
     event_time_ms @int@ NOT NULL,
     click_id     TEXT,
+    cookie_first TEXT,                         -- click ids of a pixel's visitor
+    cookie_last  TEXT,
+    coupon       TEXT,
+    customer     TEXT,                         -- the advertiser's id of the customer
     event        TEXT NOT NULL,
     txid         TEXT,
+    refund_id    TEXT,
+    referrer     TEXT,                         -- of a pixel: the page it stands on
     ip           @bytes@,
     params       TEXT,                         -- JSON object p1..p10
     outcome      TEXT,                         -- NULL: not yet derived; 'converted', 'repeated', 'conflict', 'status_moved', 'unattributed', 'failed', 'parked'
@@ -320,9 +366,10 @@ CREATE TABLE click_stats (
     affiliate_id @int@ NOT NULL,
     campaign_id  @int@ NOT NULL,
     link_id      @int@ NOT NULL,
-    clicks       @int@ NOT NULL,               -- counted: neither bot, prefetch nor test
+    clicks       @int@ NOT NULL,               -- counted: none of TRACKER_CLICK_UNCOUNTED
     uniques      @int@ NOT NULL,
-    marked       @int@ NOT NULL,               -- recorded but not counted
+    marked       @int@ NOT NULL,               -- clicks recorded but not counted
+    impressions  @int@ NOT NULL DEFAULT 0,     -- counted ones
     PRIMARY KEY (day, affiliate_id, campaign_id, link_id)
 ) @clustered@;
 

@@ -64,11 +64,23 @@ clicks_are_counted_once(void **state)
 
     /* New ones only, into the same rows. */
     test_run(test->pool, "UPDATE journals SET next_seq = 13 WHERE id = 2");
-    test_run(test->pool, "INSERT INTO clicks SELECT 2, seq + 10, time_ms, received_ms, program_id, campaign_id,"
-                         " link_id, affiliate_id, 0, click_id, first_touch, ip, user_agent_id, referrer, params,"
-                         " config_version FROM clicks WHERE journal_id = 2 AND seq IN (1, 2)");
+    test_run(test->pool, "INSERT INTO clicks (journal_id, seq, time_ms, received_ms, program_id, campaign_id, link_id,"
+                         " affiliate_id, flags, click_id, config_version) SELECT 2, seq + 10, time_ms, received_ms,"
+                         " program_id, campaign_id, link_id, affiliate_id, 0, click_id, config_version FROM clicks WHERE journal_id = 2 AND seq IN (1, 2)");
     assert_int_equal(rollup_run(test->pool), DB_OK);
     assert_int_equal(test_int(test->pool, "SELECT sum(clicks) AS n FROM click_stats"), 20010 * 3 / 5 + 2);
+
+    /* What was seen is counted beside what was clicked; each mark of "no person" keeps either out. */
+    test_run(test->pool, "UPDATE journals SET next_seq = 23 WHERE id = 2");
+    test_run(test->pool, "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 9)"
+                         " INSERT INTO impressions (journal_id, seq, time_ms, received_ms, program_id, campaign_id,"
+                         " link_id, affiliate_id, flags, config_version)"
+                         " SELECT 2, 13 + i, 86400000, 0, 1, 2, 3, 4, CASE i WHEN 0 THEN 0 WHEN 1 THEN 1 ELSE"
+                         " 1 << (CASE i WHEN 2 THEN 3 WHEN 3 THEN 4 WHEN 4 THEN 6 WHEN 5 THEN 8 WHEN 6 THEN 9"
+                         " WHEN 7 THEN 10 WHEN 8 THEN 11 ELSE 15 END) END, 1 FROM n");
+    assert_int_equal(rollup_run(test->pool), DB_OK);
+    assert_int_equal(test_int(test->pool, "SELECT sum(impressions) AS n FROM click_stats"), 3);
+    assert_int_equal(test_int(test->pool, "SELECT sum(clicks) + sum(marked) AS n FROM click_stats"), 20010 + 2);
 }
 
 static enum db_result
@@ -186,16 +198,18 @@ csv_is_whole_quoted_and_harmless(void **state)
     test_run(test->pool, "DELETE FROM clicks WHERE journal_id = 1");
     test_run(test->pool, "INSERT INTO user_agents (id, text) VALUES (1, '=cmd|''/C calc''!A0'), (2, 'a,\"b\"')");
     test_run(test->pool, "UPDATE clicks SET user_agent_id = 1, referrer = '+1', ip = x'c0000201',"
-                         " params = '{\"sub1\":\"x\"}', time_ms = 1714564800123");
+                         " params = '{\"sub1\":\"x\"}', time_ms = 1714564800123, country = 'DE', city = '@M',"
+                         " asn = 64500, device = 1, rule = 2, target = 1");
     text = export_text(test, 0, INT64_MAX);
     const char *row = strchr(text, '\n') + 1;
     assert_int_equal(strcspn(row, ","), TRACKER_CLICK_ID_LEN);
     assert_non_null(strstr(row, ",2024-05-01T12:00:00.123Z,"));
-    assert_non_null(strstr(row, ",192.0.2.1,\"'=cmd|'/C calc'!A0\",\"'+1\",\"{\"\"sub1\"\":\"\"x\"\"}\"\n"));
+    assert_non_null(strstr(row, ",192.0.2.1,\"'=cmd|'/C calc'!A0\",\"'+1\",\"{\"\"sub1\"\":\"\"x\"\"}\","
+                                   "DE,,\"'@M\",64500,desktop,,,2,1\n"));
     free(text);
-    test_run(test->pool, "UPDATE clicks SET user_agent_id = 2");
+    test_run(test->pool, "UPDATE clicks SET user_agent_id = 2, ip_form = 2, ip = x'000102030405060708090a0b0c0d0eff'");
     text = export_text(test, 0, INT64_MAX);
-    assert_non_null(strstr(text, ",\"a,\"\"b\"\"\","));
+    assert_non_null(strstr(text, ",hash:000102030405060708090a0b0c0d0eff,\"a,\"\"b\"\"\",")); /* no address */
     free(text);
 }
 

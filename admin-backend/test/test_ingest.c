@@ -106,6 +106,7 @@ books_balance(struct world *w)
                                           " WHERE committed + quarantined + lost <> next_seq - 1"),
                      0);
     assert_int_equal(test_int(w->db.pool, "SELECT sum(committed) - (SELECT count(*) FROM clicks)"
+                                          " - (SELECT count(*) FROM impressions)"
                                           " - (SELECT count(*) FROM conversion_facts) AS n FROM journals"),
                      0);
 }
@@ -549,9 +550,10 @@ a_record_that_cannot_be_stored_goes_alone(void **state)
     test_edge_send(edge, &w->redis, 1, 10);
     TEST_AWAIT(test_edge_acked(edge, &w->redis, 11));
     /* Somebody wrote into the database what only ingest writes: these two can never be stored. */
-    test_run(w->db.pool, "INSERT INTO clicks SELECT journal_id, seq + 90, time_ms, received_ms, program_id,"
-                         " campaign_id, link_id, affiliate_id, flags, click_id, first_touch, ip, user_agent_id, referrer, params,"
-                         " config_version FROM clicks WHERE seq IN (1, 7)");
+    test_run(w->db.pool, "INSERT INTO clicks (journal_id, seq, time_ms, received_ms, program_id, campaign_id,"
+                         " link_id, affiliate_id, flags, click_id, config_version) SELECT journal_id, seq + 90, time_ms,"
+                         " received_ms, program_id, campaign_id, link_id, affiliate_id, flags, click_id, config_version"
+                         " FROM clicks WHERE seq IN (1, 7)");
     test_edge_send(edge, &w->redis, 11, 190);
     TEST_AWAIT(test_edge_acked(edge, &w->redis, 201));
     assert_int_equal(clicks(w), 200); /* 198 of the wire, two strangers */
@@ -758,6 +760,10 @@ conversions_and_odd_bytes_arrive(void **state)
     struct tracker_conversion conversion = {
         .program = 1, .api_user = 2, .auth = TRACKER_AUTH_API_KEY, .status = TRACKER_CONVERSION_APPROVED,
         .has_amount = 1, .amount = { 1234, "EUR" }, .event = TRACKER_STR("sale"), .txid = TRACKER_STR("T-\xff\x31"),
+        .cookie_first = TRACKER_STR("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abc"),
+        .cookie_last = TRACKER_STR("-123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abc"),
+        .coupon = TRACKER_STR("SPRING"), .customer = TRACKER_STR("c-7"), .refund_id = TRACKER_STR("r-1"),
+        .referrer = TRACKER_STR("https://shop.example/thanks"),
     };
     conversion.p[0] = (struct tracker_str){ "a\"\\\n\0b", 6 };
     size_t len = tracker_conversion_encode(&conversion, payload, sizeof(payload));
@@ -766,12 +772,31 @@ conversions_and_odd_bytes_arrive(void **state)
     struct tracker_click click = {
         .program = 1, .campaign = 2, .link = 3, .affiliate = 4, .key = 1,
         .user_agent = TRACKER_STR("caf\xe9 \xf0\x9f\x98\x80 \xed\xa0\x80"),
+        .ip = { "\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10", 16 },
+        .ip_form = TRACKER_IP_HASHED, .device = 2, .os = 6, .browser = 3, .asn = 4200000000, .rule = 2, .target = 1,
+        .country = TRACKER_STR("DE"), .region = TRACKER_STR("BY"), .city = TRACKER_STR("M\xfcnchen"),
+        .deep = TRACKER_STR("https://shop.example/p?1"),
     };
     test_edge_click(edge, &click);
+    click.key = 77; /* an impression has no id that needs it */
+    click.flags = TRACKER_CLICK_PREVIEW;
+    len = tracker_click_encode(&click, payload, sizeof(payload));
+    test_edge_record(edge, TRACKER_EVENT_IMPRESSION, payload, len);
 
     ingest_begin(w);
-    test_edge_send(edge, &w->redis, 1, 2);
-    TEST_AWAIT(test_edge_acked(edge, &w->redis, 3));
+    test_edge_send(edge, &w->redis, 1, 3);
+    TEST_AWAIT(test_edge_acked(edge, &w->redis, 4));
+#define SEEN_AS                                                                                                \
+    " WHERE ip_form = 2 AND ip = x'0102030405060708090a0b0c0d0e0f10' AND device = 2 AND os = 6 AND browser = 3" \
+    " AND asn = 4200000000 AND rule = 2 AND target = 1 AND country = 'DE' AND region = 'BY'"                    \
+    " AND city = 'M' || char(65533) || 'nchen' AND params ->> '$.deep' = 'https://shop.example/p?1'"
+    assert_int_equal(test_int(w->db.pool, "SELECT count(*) AS n FROM clicks" SEEN_AS " AND flags = 0"), 1);
+    assert_int_equal(test_int(w->db.pool, "SELECT count(*) AS n FROM impressions" SEEN_AS " AND flags = 256"), 1);
+    assert_int_equal(test_int(w->db.pool, "SELECT count(*) AS n FROM conversion_facts WHERE coupon = 'SPRING'"
+                                          " AND cookie_first LIKE '0123%' AND cookie_last LIKE '-123%'"
+                                          " AND customer = 'c-7' AND refund_id = 'r-1'"
+                                          " AND referrer = 'https://shop.example/thanks'"),
+                     1);
     assert_int_equal(test_int(w->db.pool, "SELECT count(*) AS n FROM conversion_facts WHERE amount_minor = 1234"
                                           " AND currency = 'EUR' AND event = 'sale' AND status = 1"
                                           " AND event_time_ms = time_ms AND outcome IS NULL AND click_id IS NULL"

@@ -30,7 +30,7 @@ read_all(struct db *db, void *ctx)
 static json_t *
 total_clicks(const json_t *days)
 {
-    json_int_t clicks = 0, uniques = 0, marked = 0;
+    json_int_t clicks = 0, uniques = 0, marked = 0, impressions = 0;
     json_t    *day;
     size_t     i;
 
@@ -38,8 +38,10 @@ total_clicks(const json_t *days)
         clicks += json_integer_value(json_object_get(day, "clicks"));
         uniques += json_integer_value(json_object_get(day, "uniques"));
         marked += json_integer_value(json_object_get(day, "marked"));
+        impressions += json_integer_value(json_object_get(day, "impressions"));
     }
-    return json_pack("{s:I, s:I, s:I}", "clicks", clicks, "uniques", uniques, "marked", marked);
+    return json_pack("{s:I, s:I, s:I, s:I}", "clicks", clicks, "uniques", uniques, "marked", marked, "impressions",
+                     impressions);
 }
 
 enum service_result

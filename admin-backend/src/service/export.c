@@ -10,6 +10,7 @@
 #include "service/view.h"
 #include "store/click.h"
 #include "store/journal.h"
+#include "tracker_agent.h"
 
 #define EXPORT_PAGE 2000
 
@@ -111,6 +112,31 @@ csv_address(FILE *out, const void *ip, size_t len)
     csv_text(out, known ? text : NULL);
 }
 
+/* Within a day equal for equal addresses; not to be taken for one. */
+static void
+csv_hash(FILE *out, const uint8_t *hash, size_t len)
+{
+    fputs(",hash:", out);
+    for (size_t i = 0; i < len; i++)
+        fprintf(out, "%02x", hash[i]);
+}
+
+static void
+csv_number(FILE *out, int64_t number)
+{
+    if (number == 0)
+        putc(',', out);
+    else
+        fprintf(out, ",%lld", (long long) number);
+}
+
+/* One of our own words. */
+static void
+csv_name(FILE *out, struct tracker_str name)
+{
+    fprintf(out, ",%.*s", (int) name.len, name.data == NULL ? "" : name.data);
+}
+
 static enum db_result
 export_row(void *ctx, const struct click_export *row)
 {
@@ -127,10 +153,22 @@ export_row(void *ctx, const struct click_export *row)
             (long long) row->seq, (long long) row->program_id, (long long) row->campaign_id,
             (long long) row->link_id, (long long) row->affiliate_id, (long long) row->flags);
     fprintf(out, ",%s", row->first_touch != NULL ? row->first_touch : "");
-    csv_address(out, row->ip, row->ip_len);
+    if (row->ip_form == TRACKER_IP_HASHED)
+        csv_hash(out, row->ip, row->ip_len);
+    else
+        csv_address(out, row->ip, row->ip_len);
     csv_text(out, row->user_agent);
     csv_text(out, row->referrer);
     csv_text(out, row->params);
+    csv_text(out, row->country);
+    csv_text(out, row->region);
+    csv_text(out, row->city);
+    csv_number(out, row->asn);
+    csv_name(out, tracker_device_name((unsigned) row->device));
+    csv_name(out, tracker_os_name((unsigned) row->os));
+    csv_name(out, tracker_browser_name((unsigned) row->browser));
+    csv_number(out, row->rule);
+    csv_number(out, row->target);
     putc('\n', out);
     return ferror(out) ? DB_ABORT : DB_OK;
 }
@@ -150,7 +188,7 @@ export_clicks(const struct service *service, int64_t from_us, int64_t to_us, FIL
     enum db_result result;
 
     fputs("click_id,time,received,journal,sequence,program_id,campaign_id,link_id,affiliate_id,flags,"
-          "first_touch,ip,user_agent,referrer,params\n",
+          "first_touch,ip,user_agent,referrer,params,country,region,city,asn,device,os,browser,rule,target\n",
           out);
     do
         result = db_read(service->pool, export_work, &export);

@@ -80,8 +80,8 @@ struct facts {
 
     struct fact_journal *journals;
     size_t               journal_count, journal_cap;
-    struct click_row    *clicks;
-    size_t               click_count, click_cap;
+    struct click_row    *clicks, *impressions;
+    size_t               click_count, click_cap, impression_count, impression_cap;
     struct conversion_fact_row *conversions;
     size_t                      conversion_count, conversion_cap;
     struct fact_arena           arena;
@@ -132,6 +132,7 @@ facts_free(struct facts *facts)
     free(facts->order);
     free(facts->journals);
     free(facts->clicks);
+    free(facts->impressions);
     free(facts->conversions);
     fact_arena_free(&facts->arena);
     free(facts);
@@ -410,10 +411,85 @@ facts_is_click_id(struct tracker_str text)
     return text.len == 0 || (text.len == TRACKER_CLICK_ID_LEN && click_id_pack(text.data, bytes));
 }
 
+/* A place of the rows of its type, zeroed but for its key; it counts only once *count grows. */
+static struct click_row *
+facts_click_place(struct facts *facts, struct fact_journal *journal, const struct tracker_record *record)
+{
+    bool               click = record->type == TRACKER_EVENT_CLICK;
+    struct click_row **rows = click ? &facts->clicks : &facts->impressions;
+    size_t            *cap = click ? &facts->click_cap : &facts->impression_cap;
+    size_t             count = click ? facts->click_count : facts->impression_count;
+    struct click_row  *row;
+
+    if (!facts_room((void **) rows, cap, count, sizeof(**rows)))
+        return NULL;
+    row = &(*rows)[count];
+    memset(row, 0, sizeof(*row));
+    row->journal_id = journal->row.id;
+    row->seq = record->sequence;
+    row->time_ms = record->time_ms;
+    row->received_ms = facts->now / 1000;
+    return row;
+}
+
+static void
+facts_click_fill(struct facts *facts, const struct tracker_click *click, struct click_row *row)
+{
+    const struct fact_member members[] = {
+        { "ref_id", click->ref_id },     { "source", click->source }, { "creative", click->creative },
+        { "cost", click->cost },         { "language", click->language }, { "deep", click->deep },
+        { "sub1", click->sub[0] },       { "sub2", click->sub[1] },   { "sub3", click->sub[2] },
+        { "sub4", click->sub[3] },       { "sub5", click->sub[4] },   { "sub6", click->sub[5] },
+        { "sub7", click->sub[6] },       { "sub8", click->sub[7] },   { "sub9", click->sub[8] },
+        { "sub10", click->sub[9] },
+    };
+
+    row->program = click->program;
+    row->campaign = click->campaign;
+    row->link = click->link;
+    row->affiliate = click->affiliate;
+    row->flags = click->flags;
+    row->config_version = click->config_version;
+    row->ip = click->ip;
+    row->ip_form = click->ip_form;
+    row->country = fact_text(&facts->arena, click->country);
+    row->region = fact_text(&facts->arena, click->region);
+    row->city = fact_text(&facts->arena, click->city);
+    row->asn = click->asn;
+    row->device = click->device;
+    row->os = click->os;
+    row->browser = click->browser;
+    row->rule = click->rule;
+    row->target = click->target;
+    row->first_touch = click->first_touch;
+    row->referrer = fact_text(&facts->arena, click->referrer);
+    row->params = fact_object(&facts->arena, members, sizeof(members) / sizeof(members[0]));
+}
+
+static void
+facts_click_name(struct facts *facts, const struct fact_journal *journal, const struct tracker_click *click,
+                 struct click_row *row)
+{
+    const struct tracker_click_id id = {
+        .time_ms = row->time_ms,
+        .journal = tracker_journal_id_short(&journal->row.uuid),
+        .sequence = (uint32_t) row->seq,
+        .link = click->link,
+        .key = click->key,
+        .recorded = true,
+    };
+    char text[TRACKER_CLICK_ID_LEN];
+
+    tracker_click_id_encode(facts->keys, &id, text);
+    click_id_pack(text, row->click_id);
+}
+
+/* A click, or an impression, which has a click's payload but leads nowhere: it needs no id. */
 static enum db_result
 facts_click(struct facts *facts, struct db *db, struct fact_journal *journal,
             const struct tracker_record *record, const char **refused)
 {
+    bool                 is_click = record->type == TRACKER_EVENT_CLICK;
     struct tracker_click click;
 
     if (!tracker_click_decode(record->payload, record->len, &click) || record->time_ms >= TIME_MS_MAX
@@ -421,55 +497,22 @@ facts_click(struct facts *facts, struct db *db, struct fact_journal *journal,
         *refused = "bad_payload";
         return DB_OK;
     }
-    if (!tracker_keys_has(facts->keys, click.key)) {
+    if (is_click && !tracker_keys_has(facts->keys, click.key)) {
         *refused = "unknown_key"; /* its click id cannot be told: the key was retired too early */
         return DB_OK;
     }
-    if (!facts_room((void **) &facts->clicks, &facts->click_cap, facts->click_count, sizeof(*facts->clicks)))
+
+    struct click_row *row = facts_click_place(facts, journal, record);
+    if (row == NULL)
         return DB_FAILED;
-
-    struct click_row *row = &facts->clicks[facts->click_count];
-    memset(row, 0, sizeof(*row));
-    row->journal_id = journal->row.id;
-    row->seq = record->sequence;
-    row->time_ms = record->time_ms;
-    row->received_ms = facts->now / 1000;
-    row->program = click.program;
-    row->campaign = click.campaign;
-    row->link = click.link;
-    row->affiliate = click.affiliate;
-    row->flags = click.flags;
-    row->config_version = click.config_version;
-    row->ip = click.ip;
-    row->first_touch = click.first_touch;
-    row->referrer = fact_text(&facts->arena, click.referrer);
-
-    const struct tracker_click_id id = {
-        .time_ms = record->time_ms,
-        .journal = tracker_journal_id_short(&journal->row.uuid),
-        .sequence = (uint32_t) record->sequence,
-        .link = click.link,
-        .key = click.key,
-        .recorded = true,
-    };
-    char text[TRACKER_CLICK_ID_LEN];
-    tracker_click_id_encode(facts->keys, &id, text);
-    click_id_pack(text, row->click_id);
-
-    const struct fact_member members[] = {
-        { "ref_id", click.ref_id },     { "source", click.source }, { "creative", click.creative },
-        { "cost", click.cost },         { "language", click.language },
-        { "sub1", click.sub[0] },       { "sub2", click.sub[1] },   { "sub3", click.sub[2] },
-        { "sub4", click.sub[3] },       { "sub5", click.sub[4] },   { "sub6", click.sub[5] },
-        { "sub7", click.sub[6] },       { "sub8", click.sub[7] },   { "sub9", click.sub[8] },
-        { "sub10", click.sub[9] },
-    };
-    row->params = fact_object(&facts->arena, members, sizeof(members) / sizeof(members[0]));
+    facts_click_fill(facts, &click, row);
+    if (is_click)
+        facts_click_name(facts, journal, &click, row);
 
     enum db_result result =
         facts_agent(facts, db, fact_text(&facts->arena, click.user_agent), &row->user_agent_id);
     if (result == DB_OK)
-        facts->click_count++;
+        *(is_click ? &facts->click_count : &facts->impression_count) += 1;
     return result;
 }
 
@@ -482,7 +525,8 @@ facts_conversion(struct facts *facts, struct fact_journal *journal, const struct
     if (!tracker_conversion_decode(record->payload, record->len, &conversion)
         || record->time_ms >= TIME_MS_MAX || conversion.event_time_ms >= TIME_MS_MAX
         || conversion.event.len == 0 || conversion.status > TRACKER_CONVERSION_REJECTED
-        || !facts_is_click_id(conversion.click_id)) {
+        || !facts_is_click_id(conversion.click_id) || !facts_is_click_id(conversion.cookie_first)
+        || !facts_is_click_id(conversion.cookie_last)) {
         *refused = "bad_payload";
         return DB_OK;
     }
@@ -505,7 +549,13 @@ facts_conversion(struct facts *facts, struct fact_journal *journal, const struct
     row->amount = conversion.amount;
     row->click_id = conversion.click_id;
     row->event = conversion.event;
+    row->cookie_first = conversion.cookie_first;
+    row->cookie_last = conversion.cookie_last;
+    row->coupon = fact_text(&facts->arena, conversion.coupon);
+    row->customer = fact_text(&facts->arena, conversion.customer);
     row->txid = fact_text(&facts->arena, conversion.txid);
+    row->refund_id = fact_text(&facts->arena, conversion.refund_id);
+    row->referrer = fact_text(&facts->arena, conversion.referrer);
     row->ip = conversion.ip;
 
     struct fact_member members[] = {
@@ -525,6 +575,7 @@ facts_record(struct facts *facts, struct db *db, struct fact_journal *journal,
 {
     switch (record->type) {
     case TRACKER_EVENT_CLICK:
+    case TRACKER_EVENT_IMPRESSION:
         return facts_click(facts, db, journal, record, refused);
     case TRACKER_EVENT_CONVERSION:
         return facts_conversion(facts, journal, record, refused);
@@ -536,17 +587,27 @@ facts_record(struct facts *facts, struct db *db, struct fact_journal *journal,
 /* ---- the end of a transaction ---- */
 
 static enum db_result
+facts_store_clicks(struct db_bulk *bulk, enum db_result (*put)(struct db_bulk *, const struct click_row *),
+                   const struct click_row *rows, size_t count)
+{
+    enum db_result result = DB_OK;
+
+    for (size_t i = 0; i < count && result == DB_OK; i++)
+        result = put(bulk, &rows[i]);
+    enum db_result ended = db_bulk_end(bulk);
+    return result == DB_OK ? ended : result;
+}
+
+static enum db_result
 facts_store(struct facts *facts, struct db *db)
 {
     enum db_result result = DB_OK;
 
-    if (facts->click_count > 0) {
-        struct db_bulk *bulk = click_bulk_begin(db);
-        for (size_t i = 0; i < facts->click_count && result == DB_OK; i++)
-            result = click_bulk_row(bulk, &facts->clicks[i]);
-        enum db_result ended = db_bulk_end(bulk);
-        result = result == DB_OK ? ended : result;
-    }
+    if (facts->click_count > 0)
+        result = facts_store_clicks(click_bulk_begin(db), click_bulk_row, facts->clicks, facts->click_count);
+    if (facts->impression_count > 0 && result == DB_OK)
+        result = facts_store_clicks(impression_bulk_begin(db), impression_bulk_row, facts->impressions,
+                                    facts->impression_count);
     if (facts->conversion_count > 0 && result == DB_OK) {
         struct db_bulk *bulk = conversion_fact_bulk_begin(db);
         for (size_t i = 0; i < facts->conversion_count && result == DB_OK; i++)
@@ -570,7 +631,7 @@ facts_begin(struct facts *facts)
     facts->done = facts->at;
     facts->taken = 0;
     facts->tx_committed = facts->tx_quarantined = 0;
-    facts->journal_count = facts->click_count = facts->conversion_count = 0;
+    facts->journal_count = facts->click_count = facts->impression_count = facts->conversion_count = 0;
     fact_arena_reset(&facts->arena);
 }
 

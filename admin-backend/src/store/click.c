@@ -50,18 +50,30 @@ click_id_unpack(const uint8_t bytes[CLICK_ID_BYTES], char text[TRACKER_CLICK_ID_
 
 /* ---- writing ---- */
 
-struct db_bulk *
-click_bulk_begin(struct db *db)
+#define SHARED_COLUMNS                                                                                        \
+    "journal_id, seq, time_ms, received_ms, program_id, campaign_id, link_id, affiliate_id, flags,"           \
+    " ip, ip_form, country, region, city, asn, device, os, browser, rule, target,"                            \
+    " user_agent_id, referrer, params, config_version"
+#define SHARED_COUNT 24
+
+/* 0 is "not known" everywhere: NULL takes no room in a row. */
+static void
+bulk_number(struct db_bulk *bulk, int64_t number)
 {
-    return db_bulk_begin(
-        db, "clicks",
-        "journal_id, seq, time_ms, received_ms, program_id, campaign_id, link_id, affiliate_id,"
-        " flags, click_id, first_touch, ip, user_agent_id, referrer, params, config_version",
-        16);
+    if (number != 0)
+        db_bulk_int(bulk, number);
+    else
+        db_bulk_text(bulk, NULL, 0);
 }
 
-enum db_result
-click_bulk_row(struct db_bulk *bulk, const struct click_row *row)
+static void
+bulk_str(struct db_bulk *bulk, struct tracker_str text)
+{
+    db_bulk_text(bulk, text.len == 0 ? NULL : text.data, text.len);
+}
+
+static void
+bulk_shared(struct db_bulk *bulk, const struct click_row *row)
 {
     db_bulk_int(bulk, row->journal_id);
     db_bulk_int(bulk, (int64_t) row->seq);
@@ -72,16 +84,48 @@ click_bulk_row(struct db_bulk *bulk, const struct click_row *row)
     db_bulk_int(bulk, row->link);
     db_bulk_int(bulk, row->affiliate);
     db_bulk_int(bulk, row->flags);
-    db_bulk_bytes(bulk, row->click_id, sizeof(row->click_id));
-    db_bulk_text(bulk, row->first_touch.data, row->first_touch.len);
     db_bulk_bytes(bulk, row->ip.data, row->ip.len);
-    if (row->user_agent_id != 0)
-        db_bulk_int(bulk, row->user_agent_id);
-    else
-        db_bulk_text(bulk, NULL, 0);
-    db_bulk_text(bulk, row->referrer.data, row->referrer.len);
-    db_bulk_text(bulk, row->params.data, row->params.len);
+    bulk_number(bulk, row->ip_form);
+    bulk_str(bulk, row->country);
+    bulk_str(bulk, row->region);
+    bulk_str(bulk, row->city);
+    bulk_number(bulk, row->asn);
+    bulk_number(bulk, row->device);
+    bulk_number(bulk, row->os);
+    bulk_number(bulk, row->browser);
+    bulk_number(bulk, row->rule);
+    bulk_number(bulk, row->target);
+    bulk_number(bulk, row->user_agent_id);
+    bulk_str(bulk, row->referrer);
+    bulk_str(bulk, row->params);
     db_bulk_int(bulk, (int64_t) row->config_version);
+}
+
+struct db_bulk *
+click_bulk_begin(struct db *db)
+{
+    return db_bulk_begin(db, "clicks", SHARED_COLUMNS ", click_id, first_touch", SHARED_COUNT + 2);
+}
+
+enum db_result
+click_bulk_row(struct db_bulk *bulk, const struct click_row *row)
+{
+    bulk_shared(bulk, row);
+    db_bulk_bytes(bulk, row->click_id, sizeof(row->click_id));
+    bulk_str(bulk, row->first_touch);
+    return db_bulk_row(bulk);
+}
+
+struct db_bulk *
+impression_bulk_begin(struct db *db)
+{
+    return db_bulk_begin(db, "impressions", SHARED_COLUMNS, SHARED_COUNT);
+}
+
+enum db_result
+impression_bulk_row(struct db_bulk *bulk, const struct click_row *row)
+{
+    bulk_shared(bulk, row);
     return db_bulk_row(bulk);
 }
 
@@ -90,8 +134,9 @@ conversion_fact_bulk_begin(struct db *db)
 {
     return db_bulk_begin(db, "conversion_facts",
                          "journal_id, seq, time_ms, received_ms, program_id, api_user_id, auth, status,"
-                         " amount_minor, currency, event_time_ms, click_id, event, txid, ip, params",
-                         16);
+                         " amount_minor, currency, event_time_ms, click_id, cookie_first, cookie_last, coupon,"
+                         " customer, event, txid, refund_id, referrer, ip, params",
+                         22);
 }
 
 enum db_result
@@ -113,11 +158,17 @@ conversion_fact_bulk_row(struct db_bulk *bulk, const struct conversion_fact_row 
         db_bulk_text(bulk, NULL, 0);
     }
     db_bulk_int(bulk, (int64_t) row->event_time_ms);
-    db_bulk_text(bulk, row->click_id.data, row->click_id.len);
-    db_bulk_text(bulk, row->event.data, row->event.len);
-    db_bulk_text(bulk, row->txid.data, row->txid.len);
+    bulk_str(bulk, row->click_id);
+    bulk_str(bulk, row->cookie_first);
+    bulk_str(bulk, row->cookie_last);
+    bulk_str(bulk, row->coupon);
+    bulk_str(bulk, row->customer);
+    bulk_str(bulk, row->event);
+    bulk_str(bulk, row->txid);
+    bulk_str(bulk, row->refund_id);
+    bulk_str(bulk, row->referrer);
     db_bulk_bytes(bulk, row->ip.data, row->ip.len);
-    db_bulk_text(bulk, row->params.data, row->params.len);
+    bulk_str(bulk, row->params);
     return db_bulk_row(bulk);
 }
 
@@ -155,7 +206,9 @@ click_page(struct db *db, int64_t *journal_id, int64_t *seq, int64_t from_ms, in
             " c.campaign_id AS campaign_id, c.link_id AS link_id, c.affiliate_id AS affiliate_id,"
             " c.flags AS flags,"
             " c.first_touch AS first_touch, c.ip AS ip, u.text AS user_agent, c.referrer AS referrer,"
-            " c.params AS params"
+            " c.params AS params, c.ip_form AS ip_form, c.country AS country, c.region AS region,"
+            " c.city AS city, c.asn AS asn, c.device AS device, c.os AS os, c.browser AS browser,"
+            " c.rule AS rule, c.target AS target"
             " FROM clicks c JOIN journals j ON j.id = c.journal_id"
             " LEFT JOIN user_agents u ON u.id = c.user_agent_id"
             " WHERE (c.journal_id, c.seq) > ($1, $2) AND c.time_ms >= $3 AND c.time_ms < $4"
@@ -196,6 +249,16 @@ click_page(struct db *db, int64_t *journal_id, int64_t *seq, int64_t from_ms, in
         row.referrer = db_text(stmt, "referrer");
         row.params = db_text(stmt, "params");
         row.ip = db_bytes(stmt, "ip", &row.ip_len);
+        row.ip_form = db_int(stmt, "ip_form");
+        row.country = db_text(stmt, "country");
+        row.region = db_text(stmt, "region");
+        row.city = db_text(stmt, "city");
+        row.asn = db_int(stmt, "asn");
+        row.device = db_int(stmt, "device");
+        row.os = db_int(stmt, "os");
+        row.browser = db_int(stmt, "browser");
+        row.rule = db_int(stmt, "rule");
+        row.target = db_int(stmt, "target");
 
         *journal_id = row.journal_id;
         *seq = row.seq;
@@ -211,9 +274,8 @@ click_page(struct db *db, int64_t *journal_id, int64_t *seq, int64_t from_ms, in
 /* ---- roll-ups ---- */
 
 /* Recorded but not counted: what no person did, or what was a test.  Persisted values, spelled once. */
-#define CLICK_MARKED "(flags & 88) <> 0"
-_Static_assert((TRACKER_CLICK_BOT | TRACKER_CLICK_PREFETCH | TRACKER_CLICK_TEST) == 88,
-               "keep CLICK_MARKED in step");
+#define CLICK_MARKED "(flags & 3928) <> 0"
+_Static_assert(TRACKER_CLICK_UNCOUNTED == 3928, "keep CLICK_MARKED in step");
 
 enum db_result
 click_roll_up(struct db *db, int64_t journal_id, uint64_t from, uint64_t to)
@@ -228,17 +290,22 @@ click_roll_up(struct db *db, int64_t journal_id, uint64_t from, uint64_t to)
 
     return db_exec(
         db,
-        "INSERT INTO click_stats (day, affiliate_id, campaign_id, link_id, clicks, uniques, marked)"
+        "INSERT INTO click_stats (day, affiliate_id, campaign_id, link_id, clicks, uniques, marked, impressions)"
         " SELECT time_ms / 86400000, affiliate_id, campaign_id, link_id,"
-        "  SUM(CASE WHEN " CLICK_MARKED " THEN 0 ELSE 1 END),"
-        "  SUM(CASE WHEN " CLICK_MARKED " OR (flags & 1) <> 0 THEN 0 ELSE 1 END),"
-        "  SUM(CASE WHEN " CLICK_MARKED " THEN 1 ELSE 0 END)"
-        " FROM clicks WHERE journal_id = $1 AND seq >= $2 AND seq < $3"
+        "  SUM(CASE WHEN seen = 1 OR " CLICK_MARKED " THEN 0 ELSE 1 END),"
+        "  SUM(CASE WHEN seen = 1 OR " CLICK_MARKED " OR (flags & 1) <> 0 THEN 0 ELSE 1 END),"
+        "  SUM(CASE WHEN seen = 0 AND " CLICK_MARKED " THEN 1 ELSE 0 END),"
+        "  SUM(CASE WHEN seen = 0 OR " CLICK_MARKED " THEN 0 ELSE 1 END)"
+        " FROM (SELECT 0 AS seen, time_ms, affiliate_id, campaign_id, link_id, flags FROM clicks"
+        "  WHERE journal_id = $1 AND seq >= $2 AND seq < $3"
+        "  UNION ALL SELECT 1, time_ms, affiliate_id, campaign_id, link_id, flags FROM impressions"
+        "  WHERE journal_id = $1 AND seq >= $2 AND seq < $3) x"
         " GROUP BY time_ms / 86400000, affiliate_id, campaign_id, link_id"
         " ON CONFLICT (day, affiliate_id, campaign_id, link_id) DO UPDATE SET"
         "  clicks = click_stats.clicks + excluded.clicks,"
         "  uniques = click_stats.uniques + excluded.uniques,"
-        "  marked = click_stats.marked + excluded.marked",
+        "  marked = click_stats.marked + excluded.marked,"
+        "  impressions = click_stats.impressions + excluded.impressions",
         "iii", journal_id, (int64_t) from, (int64_t) to);
 }
 

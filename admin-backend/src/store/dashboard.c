@@ -100,7 +100,8 @@ enum db_result
 dashboard_clicks(struct db *db, int64_t from_us, int64_t to_us, json_t **out)
 {
     struct db_stmt *row = db_prepare(db, "SELECT day, CAST(SUM(clicks) AS BIGINT) AS clicks,"
-                                         " CAST(SUM(uniques) AS BIGINT) AS uniques, CAST(SUM(marked) AS BIGINT) AS marked"
+                                         " CAST(SUM(uniques) AS BIGINT) AS uniques, CAST(SUM(marked) AS BIGINT) AS marked,"
+                                         " CAST(SUM(impressions) AS BIGINT) AS impressions"
                                          " FROM click_stats WHERE day >= $1 AND day < $2 GROUP BY day ORDER BY day");
     json_t         *days = json_array();
     enum db_result  rc;
@@ -109,10 +110,11 @@ dashboard_clicks(struct db *db, int64_t from_us, int64_t to_us, json_t **out)
         return DB_FAILED;
     bind_days(row, from_us, to_us);
     while ((rc = db_step(row)) == DB_ROW)
-        json_array_append_new(days, json_pack("{s:o, s:I, s:I, s:I}", "day", day_view(db_int(row, "day")), "clicks",
+        json_array_append_new(days, json_pack("{s:o, s:I, s:I, s:I, s:I}", "day", day_view(db_int(row, "day")), "clicks",
                                               (json_int_t) db_int(row, "clicks"), "uniques",
                                               (json_int_t) db_int(row, "uniques"), "marked",
-                                              (json_int_t) db_int(row, "marked")));
+                                              (json_int_t) db_int(row, "marked"), "impressions",
+                                              (json_int_t) db_int(row, "impressions")));
     db_end(row);
     *out = days;
     return rc == DB_DONE ? DB_OK : rc;

@@ -235,6 +235,7 @@ static const struct {
       "SELECT 'journal ' || j.id || ' counts ' || j.committed || ' committed records, there are ' || COALESCE(x.n, 0)"
       " AS text FROM journals j LEFT JOIN (SELECT journal_id, SUM(n) AS n FROM"
       "  (SELECT journal_id, COUNT(*) AS n FROM clicks GROUP BY journal_id UNION ALL"
+      "   SELECT journal_id, COUNT(*) AS n FROM impressions GROUP BY journal_id UNION ALL"
       "   SELECT journal_id, COUNT(*) AS n FROM conversion_facts GROUP BY journal_id) y GROUP BY journal_id) x"
       " ON x.journal_id = j.id WHERE j.committed <> COALESCE(x.n, 0) ORDER BY j.id" },
     { 19, false,
@@ -249,6 +250,7 @@ static const struct {
     { 19, false,
       "SELECT 'record ' || x.journal_id || ':' || x.last || ' belongs to no journal, or lies beyond its end' AS text"
       " FROM (SELECT journal_id, MAX(seq) AS last FROM clicks GROUP BY journal_id UNION ALL"
+      "  SELECT journal_id, MAX(seq) FROM impressions GROUP BY journal_id UNION ALL"
       "  SELECT journal_id, MAX(seq) FROM conversion_facts GROUP BY journal_id) x"
       " LEFT JOIN journals j ON j.id = x.journal_id WHERE j.id IS NULL OR x.last >= j.next_seq ORDER BY x.journal_id" },
     { 19, false,
