@@ -76,6 +76,7 @@ typedef struct {
     X(CLICKS_UNRECORDED, "clicks_unrecorded", "Clicks redirected whose event the journal refused.")            \
     X(CLICKS_UNKNOWN, "clicks_unknown", "Clicks on codes that no link has.")                                   \
     X(CLICKS_REFUSED, "clicks_refused", "Clicks on known codes that had nowhere to go.")                       \
+    X(CAPS_UNCOUNTED, "caps_uncounted", "Click caps left to the backend: the zone counts no more of them.")    \
     X(AGENT_HITS, "agent_hits", "User agents whose judgement a worker remembered.")                            \
     X(AGENT_MISSES, "agent_misses", "User agents judged by the snapshot's list.")                              \
     X(CONVERSIONS, "conversions", "Conversions on disk and answered 200.")                                     \
@@ -175,6 +176,14 @@ typedef struct {
     ngx_atomic_t uncounted; /* of them: bots, previews...: TRACKER_CLICK_UNCOUNTED */
 } ngx_http_affiliate_link_count_t;
 
+/* One capped thing's clicks of one day: cap.c's own. */
+#define NGX_HTTP_AFFILIATE_CAPS 4096
+
+typedef struct {
+    uint64_t key;   /* what is counted; 0: nobody yet */
+    uint64_t count; /* day << 32 | clicks on it */
+} ngx_http_affiliate_cap_t;
+
 /* Fixed arrays and atomics only: the master can unlock a zone after a kill, not repair it. */
 struct ngx_http_affiliate_zone_s {
     uint64_t     layout;              /* a reload must not misread the zone of another build of the module */
@@ -189,8 +198,10 @@ struct ngx_http_affiliate_zone_s {
     ngx_atomic_t journal_bytes[2];
     ngx_atomic_t journal_wanted[2];
     ngx_atomic_t homeless[2]; /* by kind - 1: dropped by workers without a journal; the next new one counts them */
+    ngx_atomic_t caps_full; /* it was said that caps has no room */
     ngx_atomic_t errors[NGX_HTTP_AFFILIATE_ERRORS_MAX]; /* answers by ngx_http_affiliate_error_e */
     ngx_http_affiliate_slot_t slots[NGX_HTTP_AFFILIATE_SLOTS];
+    ngx_http_affiliate_cap_t        caps[NGX_HTTP_AFFILIATE_CAPS];
     ngx_http_affiliate_link_count_t other;   /* links that found no place */
     ngx_uint_t                      links_n; /* places */
     ngx_http_affiliate_link_count_t links[]; /* open addressing by the hashed id */

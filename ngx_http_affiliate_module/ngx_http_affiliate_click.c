@@ -8,6 +8,9 @@ static ngx_int_t ngx_http_affiliate_click_unavailable(ngx_http_request_t *r);
 static ngx_int_t ngx_http_affiliate_click_code(ngx_http_affiliate_visit_t *visit, struct tracker_str *found);
 static ngx_int_t ngx_http_affiliate_click_not_found(ngx_http_affiliate_visit_t *visit);
 static ngx_int_t ngx_http_affiliate_click_answer(ngx_http_affiliate_visit_t *visit);
+static ngx_int_t ngx_http_affiliate_click_send(ngx_http_affiliate_visit_t *visit, ngx_uint_t records);
+static ngx_uint_t ngx_http_affiliate_click_status(const ngx_http_affiliate_visit_t *visit);
+static ngx_int_t ngx_http_affiliate_click_referrer(ngx_http_affiliate_visit_t *visit);
 static ngx_int_t ngx_http_affiliate_redirect(ngx_http_request_t *r, struct tracker_str url);
 
 ngx_int_t
@@ -36,29 +39,52 @@ ngx_http_affiliate_click_handler(ngx_http_request_t *r)
         ngx_http_affiliate_count(CLICKS_UNKNOWN);
         return ngx_http_affiliate_click_not_found(&visit);
     }
-    if (visit.route->template.len == 0) {
-        ngx_http_affiliate_count(CLICKS_REFUSED);
-        return ngx_http_affiliate_click_not_found(&visit);
-    }
     return ngx_http_affiliate_click_answer(&visit);
 }
 
-/* Everything that can fail, then the commit, then the answer.  HEAD gets the answer alone: nothing is recorded. */
+/*
+ * Who comes, whether the link is open to him, which event it will be, what its rules say: each knows what
+ * stands before it.  HEAD gets the answer alone: nothing is recorded.
+ */
 static ngx_int_t
 ngx_http_affiliate_click_answer(ngx_http_affiliate_visit_t *visit)
 {
-    ngx_uint_t          records;
-    ngx_http_request_t *r = visit->request;
+    ngx_int_t  rc;
+    ngx_uint_t records = visit->request->method != NGX_HTTP_HEAD;
 
-    records = r->method != NGX_HTTP_HEAD;
-    if (ngx_http_affiliate_visit_read(visit) != NGX_OK
-        || (records && ngx_http_affiliate_visit_identify(visit) != NGX_OK))
-    {
+    if (ngx_http_affiliate_visit_read(visit) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+    visit->counted = records && !(visit->event.flags & TRACKER_CLICK_UNCOUNTED);
+    if (ngx_http_affiliate_route_admit(visit) != NGX_OK) {
+        ngx_http_affiliate_count(CLICKS_REFUSED);
+        return ngx_http_affiliate_click_not_found(visit);
+    }
 
-    visit->template = visit->route->template;
-    visit->macros = visit->route->macros;
+    rc = ngx_http_affiliate_click_send(visit, records);
+    if (visit->caps_taken != 0 && rc != NGX_OK) {
+        ngx_http_affiliate_cap_release(visit);
+    }
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (records) {
+        ngx_http_affiliate_visit_commit(visit);
+    }
+    return ngx_http_affiliate_send_empty(visit->request, ngx_http_affiliate_click_status(visit));
+}
+
+/* Everything that can fail.  NGX_OK: the answer's headers are there, it may be committed and sent. */
+static ngx_int_t
+ngx_http_affiliate_click_send(ngx_http_affiliate_visit_t *visit, ngx_uint_t records)
+{
+    if (records && ngx_http_affiliate_visit_identify(visit) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+    if (visit->route->rules.len != 0) {
+        ngx_http_affiliate_route_choose(visit);
+    }
     if (records) {
         ngx_http_affiliate_visit_encode(visit);
     }
@@ -67,16 +93,48 @@ ngx_http_affiliate_click_answer(ngx_http_affiliate_visit_t *visit)
         ngx_http_affiliate_count(CLICKS_REFUSED);
         return NGX_HTTP_REQUEST_URI_TOO_LARGE;
     }
-    if (ngx_http_affiliate_redirect(r, visit->url) != NGX_OK
+    if (ngx_http_affiliate_redirect(visit->request, visit->url) != NGX_OK
+        || ngx_http_affiliate_click_referrer(visit) != NGX_OK
         || (records && ngx_http_affiliate_visit_remember(visit) != NGX_OK))
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+    return NGX_OK;
+}
 
-    if (records) {
-        ngx_http_affiliate_visit_commit(visit);
+static ngx_uint_t
+ngx_http_affiliate_click_status(const ngx_http_affiliate_visit_t *visit)
+{
+    switch ((enum tracker_redirect) visit->route->link.redirect) {
+    case TRACKER_REDIRECT_302:
+        return NGX_HTTP_MOVED_TEMPORARILY;
+    case TRACKER_REDIRECT_303:
+        return NGX_HTTP_SEE_OTHER;
+    case TRACKER_REDIRECT_307:
+        return NGX_HTTP_TEMPORARY_REDIRECT;
+    case TRACKER_REDIRECT_DEFAULT:
+        break;
     }
-    return ngx_http_affiliate_send_empty(r, NGX_HTTP_MOVED_TEMPORARILY);
+    return visit->conf->redirect;
+}
+
+static ngx_int_t
+ngx_http_affiliate_click_referrer(ngx_http_affiliate_visit_t *visit)
+{
+    /* in the order of enum tracker_referrer_policy */
+    static ngx_str_t policies[] = { ngx_null_string,
+                                    ngx_string("no-referrer"),
+                                    ngx_string("origin"),
+                                    ngx_string("same-origin"),
+                                    ngx_string("strict-origin"),
+                                    ngx_string("unsafe-url") };
+    ngx_uint_t       policy = visit->route->link.referrer_policy;
+
+    if (policy == TRACKER_REFERRER_DEFAULT) {
+        return NGX_OK;
+    }
+    return ngx_http_affiliate_add_header(visit->request, "Referrer-Policy", sizeof("Referrer-Policy") - 1,
+                                         &policies[policy]);
 }
 
 /* OPTIONS asks, it does not click; whatever else is not a visit. */

@@ -17,6 +17,7 @@
 
 static char *ngx_http_affiliate_check_edge(ngx_conf_t *cf, void *post, void *data);
 static char *ngx_http_affiliate_check_snapshot(ngx_conf_t *cf, void *post, void *data);
+static char *ngx_http_affiliate_check_redirect(ngx_conf_t *cf, void *post, void *data);
 static char *ngx_http_affiliate_default_edge(ngx_conf_t *cf, ngx_http_affiliate_main_conf_t *amcf);
 static char *ngx_http_affiliate_state_folders(ngx_conf_t *cf, ngx_http_affiliate_main_conf_t *amcf);
 static ngx_uint_t ngx_http_affiliate_option(ngx_str_t *arg, const char *name, ngx_str_t *rest);
@@ -33,6 +34,7 @@ static char *ngx_http_affiliate_cookie_attributes(ngx_conf_t *cf, ngx_http_affil
 
 ngx_conf_post_t ngx_http_affiliate_edge_post = { ngx_http_affiliate_check_edge };
 ngx_conf_post_t ngx_http_affiliate_snapshot_post = { ngx_http_affiliate_check_snapshot };
+ngx_conf_post_t ngx_http_affiliate_redirect_post = { ngx_http_affiliate_check_redirect };
 
 /* ---- http level ---- */
 
@@ -453,6 +455,7 @@ ngx_http_affiliate_create_loc_conf(ngx_conf_t *cf)
     alcf->cookie.secure = NGX_CONF_UNSET;
     alcf->not_found = NGX_CONF_UNSET_PTR;
     alcf->aliases = NGX_CONF_UNSET_PTR;
+    alcf->redirect = NGX_CONF_UNSET;
     return alcf;
 }
 
@@ -463,6 +466,7 @@ ngx_http_affiliate_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_conf_merge_ptr_value(conf->not_found, prev->not_found, NULL);
     ngx_conf_merge_ptr_value(conf->aliases, prev->aliases, NULL);
+    ngx_conf_merge_value(conf->redirect, prev->redirect, NGX_HTTP_MOVED_TEMPORARILY);
 
     /* the directive is inherited or replaced as a whole, not parameter by parameter */
     if (conf->cookie.enable == NGX_CONF_UNSET) {
@@ -475,6 +479,29 @@ ngx_http_affiliate_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         return NGX_CONF_ERROR;
     }
     return ngx_http_affiliate_cookie_attributes(cf, &conf->cookie);
+}
+
+/* A browser keeps a permanent redirect: it would never ask again, and no later click would be seen. */
+static char *
+ngx_http_affiliate_check_redirect(ngx_conf_t *cf, void *post, void *data)
+{
+    ngx_int_t *status = data;
+
+    switch (*status) {
+    case NGX_HTTP_MOVED_TEMPORARILY:
+    case NGX_HTTP_SEE_OTHER:
+    case NGX_HTTP_TEMPORARY_REDIRECT:
+        return NGX_CONF_OK;
+    case NGX_HTTP_MOVED_PERMANENTLY:
+    case NGX_HTTP_PERMANENT_REDIRECT:
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"affiliate_redirect\" %i is permanent: browsers would remember it and later "
+                           "clicks would not be seen; use 302, 303 or 307", *status);
+        return NGX_CONF_ERROR;
+    default:
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"affiliate_redirect\" is 302, 303 or 307, not %i", *status);
+        return NGX_CONF_ERROR;
+    }
 }
 
 /* Whether affiliate_state is there is known at the end of http{} only: init_main_conf looks. */

@@ -4,6 +4,7 @@
  *
  *     click.c destination.c                GET /c/<code>: a visit that is redirected
  *     visit.c params.c route.c cookie.c    what every visit does: look up, read, name, remember, record
+ *     cap.c                                how often a link, a campaign or a rule is used
  *     conversion.c auth.c fields.c         /postback: key, parameters, recorded and synced before the answer
  *     snapshot.c                           what all of them look things up in
  *     alias.c                              what others call our parameters
@@ -84,6 +85,13 @@ static ngx_command_t ngx_http_affiliate_commands[] = {
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_affiliate_loc_conf_t, not_found),
       NULL },
+
+    { ngx_string("affiliate_redirect"),
+      NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_TAKE1,
+      ngx_conf_set_num_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_affiliate_loc_conf_t, redirect),
+      &ngx_http_affiliate_redirect_post },
 
     { ngx_string("affiliate_cookie"),
       NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_1MORE,

@@ -21,6 +21,7 @@ typedef struct {
 typedef struct {
     ngx_http_complex_value_t        *code;      /* affiliate_click CODE; NULL: the rest of the URI */
     ngx_http_complex_value_t        *not_found; /* affiliate_not_found URL; NULL: 404 */
+    ngx_int_t                        redirect;  /* affiliate_redirect: 302, 303 or 307 */
     ngx_http_affiliate_cookie_conf_t cookie;
     ngx_uint_t                       conversion;  /* affiliate_conversion stands here */
     ngx_uint_t                       status_open; /* affiliate_status open: allow and deny alone decide */
@@ -53,6 +54,10 @@ typedef struct {
     uint32_t                     macros;   /* tracker_template_macros() of the template */
     ngx_http_affiliate_link_count_t *count;  /* the link's counters in the shared zone */
     struct tracker_str           template; /* compiled: where visitors go; empty: nowhere */
+    struct tracker_str           fallback; /* compiled: where they go instead; empty: nowhere */
+    uint32_t                     fallback_macros;
+    struct tracker_str           rules;    /* compiled: whom they send elsewhere; empty: nobody */
+    ngx_uint_t                   limited;  /* link or campaign have dates or caps, and are active */
     struct tracker_link_row      link;
     struct tracker_campaign_row  campaign;
     struct tracker_program_row   program;
@@ -83,6 +88,9 @@ ngx_http_affiliate_alias(const ngx_http_affiliate_loc_conf_t *conf, struct track
 
 /* ---- a visit (visit.c): the calls in the order in which they are made ---- */
 
+/* Link and campaign have two caps each, a rule one. */
+#define NGX_HTTP_AFFILIATE_VISIT_CAPS 5
+
 /* One visit in the making; strings borrow from the request and the snapshot. */
 typedef struct {
     ngx_http_request_t               *request;
@@ -96,9 +104,12 @@ typedef struct {
     struct tracker_str                cookies;
     struct tracker_str                click_id; /* points into the request's context; empty: nothing is recorded */
     struct tracker_click              event;
+    unsigned                          counted;  /* against caps: it is recorded, and a person's */
+    ngx_uint_t                        caps_taken;
     /* from here on unset at first */
     const ngx_http_affiliate_route_t *route;
     struct tracker_click_id           id;
+    ngx_http_affiliate_cap_t         *caps[NGX_HTTP_AFFILIATE_VISIT_CAPS];
     uint8_t                          *space;    /* in the journal, `bound` bytes; NULL: refused */
     size_t                            bound, len;
     struct tracker_str                template; /* compiled: what was chosen */
@@ -126,6 +137,28 @@ ngx_int_t ngx_http_affiliate_visit_params(ngx_http_affiliate_visit_t *visit);
 /* destination.c: expands visit->template into visit->url.  NGX_ERROR: too long, or no memory. */
 ngx_int_t ngx_http_affiliate_destination(ngx_http_affiliate_visit_t *visit);
 
+/* ---- where a visit goes (route.c, cap.c) ---- */
+
+/* Dates and caps, once the visitor is known: destination or fallback into visit->template.  NGX_DECLINED: nowhere. */
+ngx_int_t ngx_http_affiliate_route_admit(ngx_http_affiliate_visit_t *visit);
+/* The link's rules, once the visit has its id: a rule's target into visit->template. */
+void      ngx_http_affiliate_route_choose(ngx_http_affiliate_visit_t *visit);
+
+/* Persisted in the shared zone across reloads; a cap_total's is one higher than its cap_day's. */
+typedef enum {
+    NGX_HTTP_AFFILIATE_CAP_LINK = 1,
+    NGX_HTTP_AFFILIATE_CAP_CAMPAIGN = 3,
+    NGX_HTTP_AFFILIATE_CAP_RULE = 5
+} ngx_http_affiliate_cap_e;
+
+/* One visit more, if it counts; NGX_DECLINED: the cap is reached. */
+ngx_int_t ngx_http_affiliate_cap_limits(ngx_http_affiliate_visit_t *visit, ngx_http_affiliate_cap_e kind,
+                                        uint32_t id, const struct tracker_limits *limits);
+ngx_int_t ngx_http_affiliate_cap_rule(ngx_http_affiliate_visit_t *visit, uint32_t link, ngx_uint_t rule,
+                                      uint32_t cap_day);
+/* Gives back what the visit took: it did not get through. */
+void      ngx_http_affiliate_cap_release(ngx_http_affiliate_visit_t *visit);
+
 /* ---- setters and checks (conf.c, zone.c) ---- */
 
 void *ngx_http_affiliate_create_main_conf(ngx_conf_t *cf);
@@ -145,6 +178,7 @@ char *ngx_http_affiliate_set_status(ngx_conf_t *cf, ngx_command_t *cmd, void *co
 
 extern ngx_conf_post_t ngx_http_affiliate_edge_post;
 extern ngx_conf_post_t ngx_http_affiliate_snapshot_post;
+extern ngx_conf_post_t ngx_http_affiliate_redirect_post;
 
 /* Adds the shared zone; name and size were checked. NGX_CONF_ERROR: said in the log. */
 char *ngx_http_affiliate_add_zone(ngx_conf_t *cf, ngx_http_affiliate_main_conf_t *amcf, ngx_str_t *name,

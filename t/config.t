@@ -130,6 +130,14 @@ my @wrong = (
     ['a place for unknown codes of another scheme', $state,
         'location /c/ { affiliate_click; affiliate_not_found javascript:alert(1); }',
         qr!"affiliate_not_found" "javascript:alert\(1\)" begins with neither!],
+    ['a permanent redirect', "$state affiliate_redirect 301;", '',
+        qr/"affiliate_redirect" 301 is permanent: browsers would remember it.*use 302, 303 or 307/],
+    ['the other permanent redirect', $state, 'location /c/ { affiliate_click; affiliate_redirect 308; }',
+        qr/"affiliate_redirect" 308 is permanent/],
+    ['a redirect that is none', "$state affiliate_redirect 304;", '', qr/"affiliate_redirect" is 302, 303 or 307, not 304/],
+    ['a redirect that is no number', "$state affiliate_redirect found;", '', qr/invalid number/],
+    ['a redirect twice', "$state affiliate_redirect 302; affiliate_redirect 303;", '',
+        qr/"affiliate_redirect" directive is duplicate/],
     ['a place for unknown codes twice', 'affiliate_not_found /a; affiliate_not_found /b;', '',
         qr/"affiliate_not_found" directive is duplicate/],
 
@@ -168,7 +176,7 @@ my @right = (
     ['everything', "$state affiliate_redis [::1]:6380; affiliate_snapshot file; affiliate_edge e; affiliate_zone a:512k;
         affiliate_journal traffic=16m money=1g retain=0 sync=1ms; affiliate_not_found /lost; affiliate_cookie secure=off;
         affiliate_alias aff_sub sub10; affiliate_alias goal event;",
-        'location /c/ { affiliate_click; affiliate_not_found https://$host/; affiliate_cookie domain=.shop-1.example; }
+        'location /c/ { affiliate_click; affiliate_redirect 303; affiliate_not_found https://$host/; affiliate_cookie domain=.shop-1.example; }
          location ~ ^/go/(.*) { affiliate_click $1; } location = /t { affiliate_click $arg_ref; affiliate_cookie off; }
          location /p { affiliate_conversion; } location /s { affiliate_status open; }'],
     ['a Redis on a unix socket', "$state affiliate_redis unix:/run/redis.sock;", ''],

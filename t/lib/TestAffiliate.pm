@@ -27,7 +27,7 @@ use IO::Socket::INET;
 use JSON::PP ();
 use Time::HiRes ();
 
-our @EXPORT = qw(click_id cookie get journal now_ms rules snapshot status wait_for @ROWS);
+our @EXPORT = qw(ask click_id cookie events get journal now_ms rules snapshot status wait_for went @ROWS);
 
 our @ROWS = (
     'program 7 1 1 30 EUR https://shop.example/gone?from={link}',
@@ -182,6 +182,35 @@ sub wait_for($$) {
     fail("awaited: $what");
 }
 
+# A request of one's own beside the block's: its status, and its headers by lower-case name.
+sub ask($@) {
+    my ($path, @headers) = @_;
+    my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => server_port()) or die "connect: $!";
+    print $s join "\r\n", "GET $path HTTP/1.1", 'Host: localhost', 'Connection: close', @headers, '', '';
+    my $answer = do { local $/; <$s> };
+    my ($head) = split /\r\n\r\n/, $answer;
+    my ($line, @lines) = split /\r\n/, $head;
+    return ((split / /, $line)[1], { map { /^([^:]+): (.*)$/ ? (lc $1, $2) : () } @lines });
+}
+
+# Where `count` clicks went, by the host's first label.
+sub went($$@) {
+    my ($path, $count, @headers) = @_;
+    my %went;
+    for (1 .. $count) {
+        my ($status, $head) = ask($path, @headers);
+        $went{($head->{location} // '') =~ m{^https://(\w+)\.} ? $1 : $status}++;
+    }
+    return join ' ', map { "$_=$went{$_}" } sort keys %went;
+}
+
+# What the journals hold: a hash an event.
+sub events() {
+    my $folder = "$ENV{TEST_NGINX_STATE}/journal";
+    return sort { $a->{kind} cmp $b->{kind} || $a->{sequence} <=> $b->{sequence} }
+        map { $json->decode($_) } split /\n/, -d $folder ? $run->('', $fixture, 'dump', "$root/edge.key", $folder) : '';
+}
+
 # undef when equal, else what differs.
 my $differs = sub {
     my ($got, $want) = @_;
@@ -205,9 +234,7 @@ my $differs = sub {
 my $check_events = sub {
     my ($block) = @_;
     my @want = map { $json->decode($_) } grep { /\S/ } split /\n/, $block->events;
-    my $folder = "$ENV{TEST_NGINX_STATE}/journal";
-    my @got = sort { $a->{kind} cmp $b->{kind} || $a->{sequence} <=> $b->{sequence} }
-        map { $json->decode($_) } split /\n/, -d $folder ? $run->('', $fixture, 'dump', "$root/edge.key", $folder) : '';
+    my @got = events();
     is(scalar @got, scalar @want, $block->name . ' - number of events');
     for my $i (0 .. $#want) {
         my $wrong = defined $got[$i] ? $differs->($got[$i], $want[$i]) : 'missing';
