@@ -42,7 +42,7 @@ a_configuration_is_read(void **state)
     assert_true(load(&config,
                      "; a comment\n[affiliated]\n database = sqlite:/a/b.db ; behind\nredis=[::1]:6379\n"
                      "listen = unix:/run/x.sock\nkey_file=/k\nbase_url = https://x.example/\npartitions=4\n"
-                     "state=/s\nlog_level=debug\n",
+                     "state=/s\nlog_level=debug\n\n[detection]\nagents = /d/agents.txt\n",
                      error));
     assert_string_equal(config.database, "sqlite:/a/b.db");
     assert_string_equal(config.redis_host, "::1");
@@ -51,12 +51,16 @@ a_configuration_is_read(void **state)
     assert_string_equal(config.base_url, "https://x.example");
     assert_int_equal(config.partitions, 4);
     assert_int_equal(config.log_level, LOG_LEVEL_DEBUG);
+    assert_string_equal(config.agents, "/d/agents.txt");
+    assert_null(config.datacentres);
     assert_true(config_require(&config, ~0u, error, sizeof(error)));
     config_clear(&config);
 
     /* The command line wins, whichever is read first. */
     config_init(&config);
     assert_true(config_set(&config, "redis=unix:/r.sock", error, sizeof(error)));
+    assert_true(config_set(&config, "detection.datacentres=/d/asns", error, sizeof(error)));
+    assert_string_equal(config.datacentres, "/d/asns");
     char path[] = "/tmp/affiliated-test-XXXXXX";
     int  fd = mkstemp(path);
     dprintf(fd, "[affiliated]\nredis=h:1\n");
@@ -80,6 +84,9 @@ a_bad_configuration_is_named(void **state)
         { "[affiliated]\nstate=/a\n\nstate=/b\n", "line 4: \"state\" is said twice" },
         { "database = sqlite:/x\n", "line 1: \"database\" does not stand in section" },
         { "[other]\nstate=/x\n", "line 2: \"state\" does not stand in section" },
+        { "[detection]\nstate=/x\n", "line 2: \"state\" is no key of this section" },
+        { "[affiliated]\ndetection.agents=/x\n", "line 2: \"detection.agents\" is no key of ours" },
+        { "[detection]\nagents=lists/agents.txt\n", "absolute" },
         { "[affiliated]\ndatabase = sqlite:x.db\n", "absolute" },
         { "[affiliated]\ndatabase = /x.db\n", "sqlite:/path" },
         { "[affiliated]\nkey_file = edge.key\n", "absolute" },

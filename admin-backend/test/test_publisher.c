@@ -12,8 +12,10 @@
 
 #include "ingest/publisher.h"
 #include "service/snapshot.h"
+#include "tracker_agent.h"
 
 struct world {
+    const char                 *agents_path; /* of an operator's own list */
     struct test_database        db;
     struct test_redis           redis;
     struct publisher           *publisher;
@@ -54,6 +56,7 @@ begin(struct world *w)
 {
     const struct publisher_options options = {
         .pool = w->db.pool, .keys = &w->db.keys, .redis = { .path = w->redis.socket }, .now_us = test_now_us,
+        .agents_path = w->agents_path,
     };
     w->publisher = publisher_new(&options);
     assert_int_equal(pthread_create(&w->thread, NULL, publisher_thread, w->publisher), 0);
@@ -331,6 +334,65 @@ many_changes_make_a_new_base_and_old_chunks_go(void **state)
     assert_true(w->files[1].len < 100000);
 }
 
+/* What an edge that has this snapshot says of a User-Agent; false: it has no list. */
+static bool
+edge_agent(struct world *w, const char *user_agent, struct tracker_agent *agent)
+{
+    struct tracker_str list;
+
+    if (!fetch(w) || (list = tracker_snapshot_blob(&w->edge, TRACKER_BLOB_AGENTS)).len == 0)
+        return false;
+    tracker_agents_classify((const uint8_t *) list.data, list.len,
+                            (struct tracker_str){ user_agent, strlen(user_agent) }, agent);
+    return true;
+}
+
+/* Renamed into place, as docs/detection.md asks. */
+static void
+put_list(const struct world *w, const char *path, const char *text)
+{
+    char  temporary[96];
+    FILE *file;
+
+    snprintf(temporary, sizeof(temporary), "%s/list.tmp", w->db.dir);
+    assert_non_null(file = fopen(temporary, "w"));
+    fputs(text, file);
+    fclose(file);
+    assert_int_equal(rename(temporary, path), 0);
+}
+
+/* A list that was only put into later bases, or whose change waited for one, would go unseen for an hour. */
+static void
+lists_travel_and_an_operators_changes_too(void **state)
+{
+    struct world           *w = *state;
+    struct tracker_link_row link;
+    struct tracker_agent    agent;
+    char                    path[96];
+
+    snprintf(path, sizeof(path), "%s/agents.txt", w->db.dir);
+    w->agents_path = path;
+    put_list(w, path, "bot robot\nthis is no list\n");
+    begin(w);
+    TEST_AWAIT(edge_agent(w, "Mozilla/5.0 (compatible; Googlebot/2.1)", &agent));
+    assert_int_equal(agent.kind, TRACKER_AGENT_BOT);
+    assert_int_equal(tracker_snapshot_blob(&w->edge, TRACKER_BLOB_DATACENTRES).len % 4, 0);
+    assert_true(tracker_snapshot_blob(&w->edge, TRACKER_BLOB_DATACENTRES).len > 400);
+
+    put_list(w, path, "preview Googlebot\n");
+    TEST_AWAIT(edge_agent(w, "Googlebot", &agent) && agent.kind == TRACKER_AGENT_PREVIEW);
+
+    /* a bad one changes nothing, and other changes go on on top */
+    put_list(w, path, "preview\n");
+    change(w, "UPDATE links SET state = 'paused', version = " VERSION);
+    TEST_AWAIT(edge_link(w, "first", &link) && link.state == TRACKER_STATE_PAUSED);
+    assert_true(edge_agent(w, "Googlebot", &agent) && agent.kind == TRACKER_AGENT_PREVIEW);
+
+    put_list(w, path, "# nobody is a bot\n");
+    TEST_AWAIT(edge_agent(w, "Googlebot", &agent) && agent.kind == TRACKER_AGENT_PERSON);
+    assert_true(edge_link(w, "first", &link) && link.state == TRACKER_STATE_PAUSED);
+}
+
 int
 main(void)
 {
@@ -340,6 +402,7 @@ main(void)
         cmocka_unit_test_setup_teardown(a_change_is_there_within_a_second, setup, teardown),
         cmocka_unit_test_setup_teardown(one_bad_row_stops_nobody, setup, teardown),
         cmocka_unit_test_setup_teardown(an_emptied_redis_is_filled_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(lists_travel_and_an_operators_changes_too, setup, teardown),
         cmocka_unit_test_setup_teardown(many_changes_make_a_new_base_and_old_chunks_go, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -144,13 +144,18 @@ write_whole(int fd, const uint8_t *bytes, size_t len)
 int
 command_snapshot(struct app *app, struct command_io *io, int argc, char **argv)
 {
-    const char     *path = command_option(argc, argv, "--out");
-    struct snapshot file;
-    char            temporary[4096];
+    const char      *path = command_option(argc, argv, "--out");
+    struct snapshot  file;
+    struct detection detection;
+    char             temporary[4096];
 
     if (path == NULL || argc != 3)
         return command_usage(io, argv[0]);
-    if (!snapshot_make(app->pool, &app->keys, app_now_us() / 1000, NULL, &file))
+    if (!detection_init(&detection, app->config.agents, app->config.datacentres))
+        return command_failed(io, argv[0], "out of memory");
+    bool made = snapshot_make(app->pool, &app->keys, app_now_us() / 1000, NULL, &detection, &file);
+    detection_clear(&detection);
+    if (!made)
         return command_failed(io, argv[0], "the snapshot cannot be made; the log says why");
 
     int length = snprintf(temporary, sizeof(temporary), "%s.tmp", path);

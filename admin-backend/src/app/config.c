@@ -20,7 +20,10 @@ static const char *config_base_url(struct config *config, const char *value);
 static const char *config_partitions(struct config *config, const char *value);
 static const char *config_state(struct config *config, const char *value);
 static const char *config_log_level(struct config *config, const char *value);
+static const char *config_agents(struct config *config, const char *value);
+static const char *config_datacentres(struct config *config, const char *value);
 
+/* Those of [affiliated] stand there by their name alone, others as section.name. */
 static const struct {
     const char   *name;
     config_setter set;
@@ -28,6 +31,7 @@ static const struct {
     { "database", config_database },     { "redis", config_redis },   { "listen", config_listen },
     { "key_file", config_key_file },     { "base_url", config_base_url },
     { "partitions", config_partitions }, { "state", config_state },   { "log_level", config_log_level },
+    { "detection.agents", config_agents }, { "detection.datacentres", config_datacentres },
 };
 
 #define CONFIG_KEYS (sizeof(config_keys) / sizeof(config_keys[0]))
@@ -55,6 +59,8 @@ config_clear(struct config *config)
     free(config->key_file);
     free(config->base_url);
     free(config->state);
+    free(config->agents);
+    free(config->datacentres);
     memset(config, 0, sizeof(*config));
 }
 
@@ -76,6 +82,18 @@ config_key_index(const char *name, size_t len)
             return (int) i;
     }
     return -1;
+}
+
+static bool
+config_section_known(const char *section)
+{
+    size_t len = strlen(section);
+
+    for (size_t i = 0; i < CONFIG_KEYS && len > 0; i++) {
+        if (strncmp(config_keys[i].name, section, len) == 0 && config_keys[i].name[len] == '.')
+            return true;
+    }
+    return false;
 }
 
 static char *
@@ -101,12 +119,15 @@ static int
 config_handle(void *user, const char *section, const char *name, const char *value)
 {
     struct config_reader *reader = user;
-    int                   key = config_key_index(name, strlen(name));
+    char                  full[64];
+    bool                  first = strcmp(section, "affiliated") == 0;
+    int                   len = snprintf(full, sizeof(full), "%s%s%s", first ? "" : section, first ? "" : ".", name);
+    int                   key = len < (int) sizeof(full) ? config_key_index(full, (size_t) len) : -1;
 
-    if (strcmp(section, "affiliated") != 0)
+    if (!first && !config_section_known(section))
         return config_refuse(reader, name, "does not stand in section [affiliated]");
-    if (key < 0)
-        return config_refuse(reader, name, "is no key of ours");
+    if (key < 0 || (first && strchr(name, '.') != NULL))
+        return config_refuse(reader, name, first ? "is no key of ours" : "is no key of this section");
     if (reader->config->seen >> key & 1)
         return config_refuse(reader, name, "is said twice");
     reader->config->seen |= 1u << key;
@@ -285,6 +306,18 @@ static const char *
 config_log_level(struct config *config, const char *value)
 {
     return log_level_parse(value, &config->log_level) ? NULL : "is error, warn, info or debug";
+}
+
+static const char *
+config_agents(struct config *config, const char *value)
+{
+    return config_path(&config->agents, value);
+}
+
+static const char *
+config_datacentres(struct config *config, const char *value)
+{
+    return config_path(&config->datacentres, value);
 }
 
 static const char *

@@ -1,5 +1,5 @@
 /*
- * config.h - affiliated.conf: one section, [affiliated], every key known.
+ * config.h - affiliated.conf: sections of keys, each of them known.
  *
  *     [affiliated]
  *     database   = sqlite:/var/lib/affiliated/affiliated.db
@@ -11,7 +11,12 @@
  *     state      = /var/lib/affiliated
  *     log_level  = info
  *
- * `--set key=value` on the command line wins over the file.  An unknown key, a
+ *     [detection]                                    ; docs/detection.md
+ *     agents      = /etc/affiliate/agents.txt
+ *     datacentres = /etc/affiliate/datacentre_asns.txt
+ *
+ * `--set key=value` on the command line wins over the file; of another section than the first, `--set
+ * section.key=value`.  An unknown key, a
  * key said twice, a relative path: an error that names it.
  */
 #ifndef AFFILIATED_CONFIG_H
@@ -35,6 +40,7 @@ struct config {
     char          *key_file;
     char          *base_url;   /* no slash at its end */
     char          *state;      /* a folder; lock and control socket live there */
+    char          *agents, *datacentres; /* files in the place of the built-in lists; NULL: those */
     unsigned       partitions;
     enum log_level log_level;
     unsigned       pinned;     /* bit per key: said on the command line */

@@ -228,6 +228,8 @@ daemon_start_publisher(struct daemon *daemon, char *error)
         .keys = &daemon->app->keys,
         .redis = app_redis(daemon->app),
         .now_us = app_now_us,
+        .agents_path = daemon->app->config.agents,
+        .datacentres_path = daemon->app->config.datacentres,
     };
     daemon->publisher = publisher_new(&options);
     if (daemon->publisher == NULL) {

@@ -30,6 +30,8 @@ struct publisher {
     pthread_cond_t           woken;
     bool                     wake, stop;
 
+    struct detection detection;
+    bool             relisted; /* a list has changed since the base */
     struct snapshot base, delta; /* delta.bytes NULL: none */
     uint64_t        base_at_ms;
     bool            published;   /* what is held is in Redis, as far as we know */
@@ -69,6 +71,10 @@ publisher_new(const struct publisher_options *options)
     pthread_mutex_init(&publisher->lock, NULL);
     publisher->options = *options;
     wire_init(&publisher->wire, options->redis, "publisher");
+    if (!detection_init(&publisher->detection, options->agents_path, options->datacentres_path)) {
+        publisher_free(publisher);
+        return NULL;
+    }
     return publisher;
 }
 
@@ -78,6 +84,7 @@ publisher_free(struct publisher *publisher)
     if (publisher == NULL)
         return;
     wire_close(&publisher->wire);
+    detection_clear(&publisher->detection);
     snapshot_clear(&publisher->base);
     snapshot_clear(&publisher->delta);
     pthread_cond_destroy(&publisher->woken);
@@ -173,7 +180,7 @@ publisher_build_base(struct publisher *publisher)
     uint64_t        begin = wire_now_ms();
 
     if (!snapshot_make(publisher->options.pool, publisher->options.keys, publisher->options.now_us() / 1000,
-                       NULL, &file))
+                       NULL, &publisher->detection, &file))
         return false;
     log_info("publisher", "base of version %llu: %u rows, %zu bytes, %llu ms",
              (unsigned long long) file.version, file.rows, file.len,
@@ -181,7 +188,7 @@ publisher_build_base(struct publisher *publisher)
     if (file.len > FILE_MAX)
         log_error("publisher", "the snapshot is larger than Redis should carry (%zu bytes)", file.len);
     publisher_replace(&publisher->base, &file);
-    publisher->base_put = false;
+    publisher->base_put = publisher->relisted = false;
     snapshot_clear(&publisher->delta);
     publisher->base_at_ms = begin;
     return true;
@@ -203,7 +210,8 @@ publisher_build(struct publisher *publisher)
 
     const struct snapshot *base = &publisher->base,
                           *newest = publisher->delta.bytes != NULL ? &publisher->delta : base;
-    if (base->bytes == NULL || wire_now_ms() - publisher->base_at_ms > BASE_EVERY_MS)
+    publisher->relisted |= detection_refresh(&publisher->detection);
+    if (base->bytes == NULL || publisher->relisted || wire_now_ms() - publisher->base_at_ms > BASE_EVERY_MS)
         return publisher_build_base(publisher);
     if (newest->version == version)
         return false;
@@ -212,7 +220,7 @@ publisher_build(struct publisher *publisher)
 
     struct snapshot delta;
     if (!snapshot_make(publisher->options.pool, publisher->options.keys, publisher->options.now_us() / 1000,
-                       base, &delta))
+                       base, &publisher->detection, &delta))
         return false;
     if (delta.rows > DELTA_ALWAYS && delta.rows > base->rows / 100) {
         snapshot_clear(&delta);

@@ -20,6 +20,7 @@ struct publisher_options {
     const struct tracker_keys *keys;
     struct wire_address        redis;
     uint64_t (*now_us)(void);
+    const char                *agents_path, *datacentres_path; /* an operator's own lists; NULL: ours */
 };
 
 struct publisher;

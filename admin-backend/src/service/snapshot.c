@@ -260,9 +260,23 @@ making_work(struct db *db, void *ctx)
     return result == DB_OK ? snapshot_walk(db, making->after, &visit) : result;
 }
 
+/* An empty list is no blob: the edge judges nothing by it. */
+static int
+add_lists(struct tracker_snapshot_builder *builder, const struct detection *detection)
+{
+    int code = 0;
+
+    if (detection->agents.len > 0)
+        code = tracker_snapshot_add_blob(builder, TRACKER_BLOB_AGENTS, detection->agents.bytes, detection->agents.len);
+    if (code == 0 && detection->datacentres.len > 0)
+        code = tracker_snapshot_add_blob(builder, TRACKER_BLOB_DATACENTRES, detection->datacentres.bytes,
+                                         detection->datacentres.len);
+    return code;
+}
+
 bool
 snapshot_make(struct db_pool *pool, const struct tracker_keys *keys, uint64_t now_ms,
-              const struct snapshot *base, struct snapshot *out)
+              const struct snapshot *base, const struct detection *detection, struct snapshot *out)
 {
     struct making               making = { .after = base != NULL ? base->version : 0 };
     struct tracker_snapshot_file file;
@@ -276,7 +290,9 @@ snapshot_make(struct db_pool *pool, const struct tracker_keys *keys, uint64_t no
         goto failed;
     }
 
-    code = tracker_snapshot_build(making.builder, keys, making.version, now_ms,
+    code = base == NULL ? add_lists(making.builder, detection) : 0;
+    if (code == 0)
+        code = tracker_snapshot_build(making.builder, keys, making.version, now_ms,
                                   base != NULL ? base->hash : NULL, &out->bytes, &out->len);
     if (code != 0) {
         log_error("snapshot", "cannot be built: %s", strerror(-code));

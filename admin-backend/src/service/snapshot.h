@@ -5,6 +5,7 @@
 #define AFFILIATED_SERVICE_SNAPSHOT_H
 
 #include "db/db.h"
+#include "service/detection.h"
 #include "tracker_snapshot.h"
 
 struct snapshot {
@@ -17,11 +18,11 @@ struct snapshot {
 };
 
 /*
- * base NULL: everything, of one state of the database.  Else what changed since
- * base.  False: logged.  The file has passed the edge's own checker.
+ * base NULL: everything, of one state of the database, and the lists of detection.  Else what changed since
+ * base; the lists are the base's then.  False: logged.  The file has passed the edge's own checker.
  */
 bool snapshot_make(struct db_pool *pool, const struct tracker_keys *keys, uint64_t now_ms,
-                   const struct snapshot *base, struct snapshot *out);
+                   const struct snapshot *base, const struct detection *detection, struct snapshot *out);
 void snapshot_clear(struct snapshot *snapshot);
 /* The version that the database is at. False: it cannot be read now (logged once by the caller). */
 bool snapshot_current(struct db_pool *pool, uint64_t *version);
