@@ -26,9 +26,10 @@ CREATE TABLE programs (
     name           TEXT NOT NULL,
     currency       TEXT NOT NULL,
     time_zone      TEXT NOT NULL DEFAULT 'UTC',
-    attribution    TEXT NOT NULL DEFAULT 'last' CHECK (attribution IN ('last', 'first')),
+    attribution    TEXT NOT NULL DEFAULT 'last' CHECK (attribution IN ('last', 'first', 'both')),
     cookie_days    @int@ NOT NULL DEFAULT 30 CHECK (cookie_days BETWEEN 1 AND 400),
     fallback       TEXT NOT NULL DEFAULT '',  -- URL template
+    tracking_domain TEXT NOT NULL DEFAULT '',  -- host name that links are shown with; '': the installation's
     state          TEXT NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'paused', 'archived')),
     created_us     @int@ NOT NULL,
     version        @int@ NOT NULL
@@ -83,11 +84,20 @@ CREATE TABLE campaigns (
     state       TEXT NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'paused', 'archived')),
     window_days @int@ NOT NULL DEFAULT 30 CHECK (window_days BETWEEN 0 AND 3650),  -- 0: no limit
     fallback    TEXT NOT NULL DEFAULT '',
+    deep_link_hosts TEXT NOT NULL DEFAULT '[]',  -- JSON array; lower case; a leading dot: sub-domains too
+    starts_us   @int@,                         -- [starts, ends); NULL: no bound
+    ends_us     @int@,
+    cap_day     @int@ NOT NULL DEFAULT 0,      -- counted clicks a day (UTC); 0: no cap
+    cap_total   @int@ NOT NULL DEFAULT 0,
+    capped_until_ms @int@ NOT NULL DEFAULT 0,  -- written by the roll-up: a cap is reached until then
+    capped_version  @int@ NOT NULL DEFAULT 0,  -- configuration version of that; no part of the row's own
     created_us  @int@ NOT NULL,
     version     @int@ NOT NULL,
     UNIQUE (program_id, name)
 ) @strict@;
 CREATE INDEX campaigns_version ON campaigns (version);
+CREATE INDEX campaigns_capped ON campaigns (capped_version) WHERE capped_version > 0;
+CREATE INDEX campaigns_caps ON campaigns (id) WHERE cap_day > 0 OR cap_total > 0;
 
 CREATE TABLE links (
     id           @id@,
@@ -97,11 +107,24 @@ CREATE TABLE links (
     destination  TEXT NOT NULL,
     append_click_id @int@ NOT NULL DEFAULT 1 CHECK (append_click_id IN (0, 1)),
     state        TEXT NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'paused', 'expired', 'archived')),
+    rules        TEXT NOT NULL DEFAULT '[]',   -- JSON array: see docs/links.md
+    redirect_status @int@ CHECK (redirect_status IN (302, 303, 307)),  -- NULL: as the edge's location says
+    referrer_policy TEXT CHECK (referrer_policy IN ('no-referrer', 'origin', 'same-origin', 'strict-origin', 'unsafe-url')),
+    pass_unknown_parameters @int@ NOT NULL DEFAULT 0 CHECK (pass_unknown_parameters IN (0, 1)),
+    deep_links   @int@ NOT NULL DEFAULT 1 CHECK (deep_links IN (0, 1)),
+    starts_us    @int@,
+    ends_us      @int@,
+    cap_day      @int@ NOT NULL DEFAULT 0,
+    cap_total    @int@ NOT NULL DEFAULT 0,
+    capped_until_ms @int@ NOT NULL DEFAULT 0,
+    capped_version  @int@ NOT NULL DEFAULT 0,
     created_us   @int@ NOT NULL,
     updated_us   @int@ NOT NULL,
     version      @int@ NOT NULL
 ) @strict@;
 CREATE INDEX links_version ON links (version);
+CREATE INDEX links_capped ON links (capped_version) WHERE capped_version > 0;
+CREATE INDEX links_caps ON links (id) WHERE cap_day > 0 OR cap_total > 0;
 CREATE INDEX links_affiliate ON links (affiliate_id, id);
 CREATE INDEX links_campaign ON links (campaign_id, id);
 
@@ -123,6 +146,10 @@ CREATE TABLE api_users (
     scopes       TEXT NOT NULL DEFAULT '[]',   -- JSON array; nothing chosen = nothing allowed
     state        TEXT NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'paused')),
     expires_us   @int@,
+    whitelist    @int@ NOT NULL DEFAULT 0 CHECK (whitelist IN (0, 1)),  -- 1: only from ranges; none listed = from nowhere
+    ranges       TEXT NOT NULL DEFAULT '[]',   -- JSON array: '192.0.2.0/24', '2001:db8::1'
+    rate_minute  @int@ NOT NULL DEFAULT 0,     -- requests a minute and edge; 0: no limit
+    secret       @bytes@,                      -- signs postbacks; sealed with the key ring (tracker_secret.h)
     created_us   @int@ NOT NULL,
     version      @int@ NOT NULL
 ) @strict@;
@@ -372,6 +399,8 @@ CREATE TABLE click_stats (
     impressions  @int@ NOT NULL DEFAULT 0,     -- counted ones
     PRIMARY KEY (day, affiliate_id, campaign_id, link_id)
 ) @clustered@;
+CREATE INDEX click_stats_link ON click_stats (link_id, day);          -- caps
+CREATE INDEX click_stats_campaign ON click_stats (campaign_id, day);
 
 CREATE TABLE conversions (
     id           @id@,

@@ -8,6 +8,11 @@
  */
 #include "test_money.h"
 
+#include "service/snapshot.h"
+#include "store/catalog.h"
+#include "tracker_network.h"
+#include "tracker_secret.h"
+
 static int64_t
 config_version(struct money *m)
 {
@@ -35,6 +40,27 @@ edit_as(struct money *m, test_edit edit, int64_t id, int64_t if_version, const c
 
     json_decref(patch);
     return result;
+}
+
+struct loading {
+    int64_t              id;
+    struct api_user_row *row;
+};
+
+static enum db_result
+load_user(struct db *db, void *ctx)
+{
+    struct loading *loading = ctx;
+
+    return row_load(db, &api_user_table, loading->id, loading->row) == DB_ROW ? DB_OK : DB_FAILED;
+}
+
+static void
+user_row(struct money *m, int64_t id, struct api_user_row *row)
+{
+    struct loading loading = { id, row };
+
+    assert_int_equal(db_read(m->base.pool, load_user, &loading), DB_OK);
 }
 
 struct blame {
@@ -286,6 +312,119 @@ test_api_users(void **state)
     must_verify(m);
 }
 
+/* Who may use a key from where, how often, and what postbacks are signed with: as edges are told. */
+static void
+test_access_of_api_users(void **state)
+{
+    static const struct blame bad[] = {
+#define ACCESS(text) { "{\"name\":\"A\",\"role\":\"advertiser\"," text "}"
+        ACCESS("\"ip_whitelist\":[]"), "ip_whitelist" },
+        ACCESS("\"ip_whitelist\":{\"enabled\":true}"), "ip_whitelist" },
+        ACCESS("\"ip_whitelist\":{\"enabled\":1,\"ranges\":[]}"), "ip_whitelist" },
+        ACCESS("\"ip_whitelist\":{\"enabled\":true,\"ranges\":[],\"log\":true}"), "ip_whitelist" },
+        ACCESS("\"ip_whitelist\":{\"enabled\":true,\"ranges\":[7]}"), "ip_whitelist" },
+        ACCESS("\"ip_whitelist\":{\"enabled\":true,\"ranges\":[\"192.0.2.1/24\"]}"), "ip_whitelist" },
+        ACCESS("\"ip_whitelist\":{\"enabled\":true,\"ranges\":[\"192.0.2.0/33\"]}"), "ip_whitelist" },
+        ACCESS("\"ip_whitelist\":{\"enabled\":true,\"ranges\":[\"example.com\"]}"), "ip_whitelist" },
+        ACCESS("\"rate_per_minute\":-1"), "rate_per_minute" },
+        ACCESS("\"rate_per_minute\":1000001"), "rate_per_minute" },
+        ACCESS("\"secret\":\"mine\""), "secret" },
+#undef ACCESS
+    };
+    struct money                *m = *state;
+    struct snapshot              file;
+    struct tracker_snapshot_file checked;
+    struct tracker_snapshot      edge = { &checked, NULL };
+    struct tracker_api_user_row  row;
+    uint8_t                      clear[TRACKER_SECRET_MAX];
+    json_t                      *user;
+    char                         first[64], second[64];
+    const char                  *why;
+    int64_t                      id;
+
+    ALL_BLAMED(m, api_user_create, bad);
+    json_t *body = json_of("{\"name\":\"Shop\",\"role\":\"advertiser\",\"rate_per_minute\":60,\"ip_whitelist\":"
+                           "{\"enabled\":true,\"ranges\":[\"192.0.2.0/24\",\"2001:db8::7\"]}}");
+    must(m, api_user_create(m->service, &test_admin, body, &user, &m->error));
+    json_decref(body);
+    id = id_of(user);
+    snprintf(first, sizeof(first), "%s", text_of(user, "secret"));
+    assert_int_equal(strlen(first), strlen("aff_sign_") + 43);
+    assert_true(json_is_true(json_object_get(user, "has_secret")));
+    json_decref(user);
+
+    /* A change of something else tells no secret and leaves it; a renewed one is another. */
+    must(m, edit_as(m, api_user_edit, id, 0, "{\"rate_per_minute\":600}", &user));
+    assert_null(json_object_get(user, "secret"));
+    assert_int_equal(json_array_size(json_object_get(json_object_get(user, "ip_whitelist"), "ranges")), 2);
+    json_decref(user);
+    for (int renewed = 0; renewed < 2; renewed++) {
+        assert_true(snapshot_make(m->base.pool, &m->base.keys, test_now_us() / 1000, NULL, &file));
+        assert_int_equal(tracker_snapshot_open(file.bytes, file.len, &m->base.keys, &checked, &why), 0);
+        assert_true(tracker_snapshot_api_user(&edge, (uint32_t) id, &row));
+        assert_int_equal(row.rate_minute, 600);
+        assert_true(row.restricted);
+        assert_true(tracker_networks_hold(row.networks, TRACKER_STR("\xc0\x00\x02\x63")));
+        assert_false(tracker_networks_hold(row.networks, TRACKER_STR("\xc0\x00\x03\x63")));
+        assert_int_equal(tracker_secret_open(&m->base.keys, (uint64_t) id, row.secret, clear), strlen(first));
+        assert_memory_equal(clear, renewed ? second : first, strlen(first));
+        snapshot_clear(&file);
+        if (renewed)
+            break;
+        must(m, api_secret_renew(m->service, &test_admin, id, &user, &m->error));
+        snprintf(second, sizeof(second), "%s", text_of(user, "secret"));
+        assert_string_not_equal(first, second);
+        json_decref(user);
+    }
+
+    /* On and empty is nobody. */
+    must(m, edit_as(m, api_user_edit, id, 0, "{\"ip_whitelist\":{\"enabled\":true,\"ranges\":[]}}", NULL));
+    assert_true(snapshot_make(m->base.pool, &m->base.keys, test_now_us() / 1000, NULL, &file));
+    assert_int_equal(tracker_snapshot_open(file.bytes, file.len, &m->base.keys, &checked, &why), 0);
+    assert_true(tracker_snapshot_api_user(&edge, (uint32_t) id, &row));
+    assert_true(row.restricted);
+    assert_int_equal(row.networks.len, 0);
+    snapshot_clear(&file);
+    must_refuse(m, api_secret_renew(m->service, &test_admin, 4711, NULL, &m->error), "not_found");
+}
+
+/* Once another key of the ring is current, no secret depends on the old one, which may then be retired. */
+static void
+test_secrets_outlive_a_rotation(void **state)
+{
+    struct money       *m = *state;
+    struct tracker_keys rotated = m->base.keys;
+    uint8_t             clear[TRACKER_SECRET_MAX];
+    struct api_user_row row;
+    json_t             *user, *body = json_of("{\"name\":\"Shop\",\"role\":\"advertiser\"}");
+    int64_t             version;
+
+    must(m, api_user_create(m->service, &test_admin, body, &user, &m->error));
+    json_decref(body);
+    version = config_version(m);
+    must(m, api_secrets_reseal(m->service, &m->error)); /* nothing to do */
+    assert_int_equal(config_version(m), version);
+
+    rotated.current = 1;
+    m->service->keys = &rotated;
+    must(m, api_secrets_reseal(m->service, &m->error));
+    assert_int_equal(config_version(m), version + 1); /* edges hear of it */
+    rotated.present = 1u << 1;
+    user_row(m, id_of(user), &row);
+    assert_int_equal(tracker_secret_open(&rotated, (uint64_t) row.id,
+                                         (struct tracker_str){ (const char *) row.secret.data, row.secret.len }, clear),
+                     strlen(text_of(user, "secret")));
+    assert_memory_equal(clear, text_of(user, "secret"), strlen(text_of(user, "secret")));
+    row_free(&api_user_table, &row);
+
+    /* A ring that lost the key: the others still get theirs, and the start goes on. */
+    rotated = m->base.keys;
+    rotated.present = 1u;
+    must(m, api_secrets_reseal(m->service, &m->error));
+    m->service->keys = &m->base.keys;
+    json_decref(user);
+}
+
 static void
 test_settings(void **state)
 {
@@ -431,6 +570,8 @@ main(void)
         money_test(test_affiliates),
         money_test(test_links),
         money_test(test_api_users),
+        money_test(test_access_of_api_users),
+        money_test(test_secrets_outlive_a_rotation),
         money_test(test_settings),
         money_test(test_edits_that_cross),
         money_test(test_every_change_is_a_version),

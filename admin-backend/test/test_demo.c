@@ -10,6 +10,8 @@
 
 #include <sodium.h>
 
+#include "tracker_secret.h"
+
 #include "service/demo.h"
 #include "service/people.h"
 
@@ -107,6 +109,19 @@ check_credentials(struct demo_state *demo, const json_t *file)
     snprintf(sql, sizeof(sql), "SELECT COUNT(*) AS n FROM api_keys k JOIN api_users u ON u.id = k.api_user_id"
                                " WHERE k.state = 'active' AND u.role = 'advertiser' AND hex(k.hash) = upper('%s')", hex);
     assert_int_equal(test_int(demo->base.pool, sql), 1);
+
+    /* What signs is what verifiers find when they open the stored box. */
+    struct one_text box = { .sql = "SELECT hex(secret) AS t FROM api_users ORDER BY id LIMIT 1" };
+    uint8_t         sealed[TRACKER_SECRET_SEALED_MAX], clear[TRACKER_SECRET_MAX];
+    const char     *secret = credential(file, "api_user", "secret");
+    size_t          len = 0;
+
+    assert_int_equal(db_read(demo->base.pool, read_one_text, &box), DB_OK);
+    assert_int_equal(sodium_hex2bin(sealed, sizeof(sealed), box.text, strlen(box.text), NULL, &len, NULL), 0);
+    assert_int_equal(tracker_secret_open(service->keys, (uint64_t) test_int(demo->base.pool,
+                                                                            "SELECT MIN(id) AS n FROM api_users"),
+                                         (struct tracker_str){ (const char *) sealed, len }, clear), strlen(secret));
+    assert_memory_equal(clear, secret, strlen(secret));
 }
 
 static void

@@ -96,6 +96,7 @@ app_service(struct app *app)
         .keys = app->has_keys ? &app->keys : NULL,
         .now_us = app_now_us,
         .base_url = app->config.base_url,
+        .click_path = app->config.click_path,
     };
 }
 

@@ -17,6 +17,7 @@ static const char *config_redis(struct config *config, const char *value);
 static const char *config_listen(struct config *config, const char *value);
 static const char *config_key_file(struct config *config, const char *value);
 static const char *config_base_url(struct config *config, const char *value);
+static const char *config_click_path(struct config *config, const char *value);
 static const char *config_partitions(struct config *config, const char *value);
 static const char *config_state(struct config *config, const char *value);
 static const char *config_log_level(struct config *config, const char *value);
@@ -29,7 +30,7 @@ static const struct {
     config_setter set;
 } config_keys[] = {
     { "database", config_database },     { "redis", config_redis },   { "listen", config_listen },
-    { "key_file", config_key_file },     { "base_url", config_base_url },
+    { "key_file", config_key_file },     { "base_url", config_base_url }, { "click_path", config_click_path },
     { "partitions", config_partitions }, { "state", config_state },   { "log_level", config_log_level },
     { "detection.agents", config_agents }, { "detection.datacentres", config_datacentres },
 };
@@ -58,6 +59,7 @@ config_clear(struct config *config)
     free(config->listen_path);
     free(config->key_file);
     free(config->base_url);
+    free(config->click_path);
     free(config->state);
     free(config->agents);
     free(config->datacentres);
@@ -281,6 +283,19 @@ config_base_url(struct config *config, const char *value)
     config_replace(&config->base_url, value);
     while (len > 0 && config->base_url[len - 1] == '/')
         config->base_url[--len] = '\0';
+    return NULL;
+}
+
+static const char *
+config_click_path(struct config *config, const char *value)
+{
+    for (const char *c = value; *c != '\0'; c++) {
+        if ((unsigned char) *c <= ' ' || (unsigned char) *c > '~' || *c == '?' || *c == '#')
+            return "is a plain path: no spaces, no query";
+    }
+    if (value[0] != '/')
+        return "begins with a slash";
+    config_replace(&config->click_path, value);
     return NULL;
 }
 

@@ -7,6 +7,7 @@
  *     listen     = unix:/run/affiliated/http.sock
  *     key_file   = /etc/affiliated/edge.key
  *     base_url   = https://track.example.com
+ *     click_path = /c/
  *     partitions = 8
  *     state      = /var/lib/affiliated
  *     log_level  = info
@@ -39,6 +40,7 @@ struct config {
     char          *listen_path; /* the path in it */
     char          *key_file;
     char          *base_url;   /* no slash at its end */
+    char          *click_path; /* what stands between base_url and a link's code; NULL: "/c/" */
     char          *state;      /* a folder; lock and control socket live there */
     char          *agents, *datacentres; /* files in the place of the built-in lists; NULL: those */
     unsigned       partitions;

@@ -20,6 +20,7 @@
 #include "http/server.h"
 #include "ingest/ingest.h"
 #include "ingest/publisher.h"
+#include "service/caps.h"
 #include "service/catalog.h"
 #include "service/money.h"
 #include "service/people.h"
@@ -108,6 +109,8 @@ work_main(void *arg)
         if (now_ms >= rollup_ms) {
             if (rollup_run(service->pool) != DB_OK)
                 log_warn("work", "clicks were not counted: %s", db_last_message());
+            else if (caps_run(service) != DB_OK)
+                log_warn("work", "caps were not looked at: %s", db_last_message());
             rollup_ms = now_ms + ROLLUP_EVERY_S * 1000;
         }
         if (now_ms >= forget_ms) {
@@ -194,6 +197,7 @@ daemon_first_start(struct daemon *daemon, struct command_io *io, char *error)
     bool                 needed;
 
     if (program_ensure(&daemon->app->service, &program, &refused) != SERVICE_OK
+        || api_secrets_reseal(&daemon->app->service, &refused) != SERVICE_OK
         || ((daemon->parts & PART_SERVE) != 0
             && setup_invite(&daemon->app->service, &needed, secret, &refused) != SERVICE_OK)) {
         snprintf(error, APP_ERROR_MAX, "%s", refused.message);

@@ -101,8 +101,11 @@ link_archive(struct http_request *request, struct http_answer *answer)
     answer_object(answer, 200, result, link, &error);
 }
 
-void
-api_user_key_add(struct http_request *request, struct http_answer *answer)
+/* Keys and secrets alike: something new, shown in this answer only. */
+static void
+renew(struct http_request *request, struct http_answer *answer,
+      enum service_result (*make)(const struct service *, const struct actor *, int64_t, json_t **,
+                                  struct service_error *))
 {
     struct service_error error = { .fields = NULL };
     json_t              *user = NULL;
@@ -111,8 +114,20 @@ api_user_key_add(struct http_request *request, struct http_answer *answer)
 
     if (!request_id(request, answer, 0, "API user", &id) || !body_only(request, answer, no_names))
         return;
-    result = api_key_add(request->service, &request->session.actor, id, &user, &error);
+    result = make(request->service, &request->session.actor, id, &user, &error);
     answer_object(answer, 201, result, user, &error);
+}
+
+void
+api_user_key_add(struct http_request *request, struct http_answer *answer)
+{
+    renew(request, answer, api_key_add);
+}
+
+void
+api_user_secret_renew(struct http_request *request, struct http_answer *answer)
+{
+    renew(request, answer, api_secret_renew);
 }
 
 void

@@ -11,6 +11,7 @@
 
 struct reading {
     const struct list_spec  *spec;
+    const struct service    *service;
     const struct list_query *query;
     int64_t                  id;
     json_t                  *json;
@@ -22,8 +23,12 @@ static enum db_result
 read_list(struct db *db, void *ctx)
 {
     struct reading *reading = ctx;
+    json_t         *object;
+    size_t          i;
 
     reading->result = list_run(db, reading->spec, reading->query, &reading->json, reading->error);
+    json_array_foreach(json_object_get(reading->json, "data"), i, object)
+        list_complete(reading->spec, object, reading->service);
     return reading->result == SERVICE_OK ? DB_OK : DB_ABORT;
 }
 
@@ -61,7 +66,8 @@ resource_list(struct http_request *request, struct http_answer *answer)
 {
     struct service_error error = { .fields = NULL };
     struct list_query    query = { .page_size = 0 };
-    struct reading       reading = { .spec = request->route->resource->list, .query = &query, .error = &error };
+    struct reading       reading = { .spec = request->route->resource->list, .service = request->service, .query = &query,
+                                     .error = &error };
     enum db_result       rc;
 
     if (!fill_query(request, &query, &error)) {
@@ -83,6 +89,7 @@ read_one(struct db *db, void *ctx)
     struct reading *reading = ctx;
     enum db_result  rc = list_one(db, reading->spec, reading->id, &reading->json);
 
+    list_complete(reading->spec, reading->json, reading->service);
     return rc == DB_ROW || rc == DB_DONE ? DB_OK : rc;
 }
 
@@ -91,7 +98,7 @@ resource_get(struct http_request *request, struct http_answer *answer)
 {
     const struct resource *resource = request->route->resource;
     struct service_error   error = { .fields = NULL };
-    struct reading         reading = { .spec = resource->list };
+    struct reading         reading = { .spec = resource->list, .service = request->service };
     enum service_result    result;
     enum db_result         rc;
 

@@ -4,6 +4,7 @@
 #include "service/catalog.h"
 #include "service/money.h"
 
+static const struct resource programs = { "program", &program_list, NULL, program_edit, NULL };
 static const struct resource affiliates = { "affiliate", &affiliate_list, affiliate_create, affiliate_edit,
                                             affiliate_act };
 static const struct resource groups = { "group", &group_list, group_create, group_edit, NULL };
@@ -35,6 +36,10 @@ const struct http_route http_route_table[] = {
     { "PATCH", ADMIN "/settings", ACCESS_ADMIN, settings_change, NULL },
     { "GET", ADMIN "/audit", ACCESS_ADMIN | ACCESS_FINANCE | TAKES_QUERY, resource_list, &audit },
 
+    { "GET", ADMIN "/programs", ACCESS_STAFF | TAKES_QUERY, resource_list, &programs },
+    { "GET", ADMIN "/programs/{id}", ACCESS_STAFF, resource_get, &programs },
+    { "PATCH", ADMIN "/programs/{id}", ACCESS_ADMIN, resource_edit, &programs },
+
     { "GET", ADMIN "/affiliates", ACCESS_STAFF | TAKES_QUERY, resource_list, &affiliates },
     { "POST", ADMIN "/affiliates", ACCESS_WRITE, resource_create, &affiliates },
     { "POST", ADMIN "/affiliates/bulk", ACCESS_WRITE, resource_bulk, &affiliates },
@@ -62,6 +67,7 @@ const struct http_route http_route_table[] = {
     { "GET", ADMIN "/api_users/{id}", ACCESS_WRITE, resource_get, &api_users },
     { "PATCH", ADMIN "/api_users/{id}", ACCESS_ADMIN, resource_edit, &api_users },
     { "POST", ADMIN "/api_users/{id}/keys", ACCESS_ADMIN, api_user_key_add, &api_users },
+    { "POST", ADMIN "/api_users/{id}/secret", ACCESS_ADMIN, api_user_secret_renew, &api_users },
     { "DELETE", ADMIN "/api_users/{id}/keys/{key_id}", ACCESS_ADMIN, api_user_key_revoke, &api_users },
 
     { "GET", ADMIN "/referrals", ACCESS_STAFF | TAKES_QUERY, resource_list, &referrals },

@@ -39,7 +39,7 @@ enum service_result link_create(const struct service *service, const struct acto
 enum service_result link_edit(const struct service *service, const struct actor *actor, int64_t id, int64_t if_version,
                               const json_t *patch, json_t **object, struct service_error *error);
 
-/* The answer of creation carries "key", once; only its hash is kept. */
+/* The answer of creation carries "key", of which only the hash is kept, and "secret", which is kept sealed: once. */
 enum service_result api_user_create(const struct service *service, const struct actor *actor, const json_t *body,
                                     json_t **object, struct service_error *error);
 enum service_result api_user_edit(const struct service *service, const struct actor *actor, int64_t id,
@@ -51,6 +51,15 @@ enum service_result api_key_add(const struct service *service, const struct acto
 enum service_result api_key_revoke(const struct service *service, const struct actor *actor, int64_t api_user_id,
                                    int64_t key_id, json_t **object, struct service_error *error);
 
+/* Another secret to sign with, at once in place of the old one. The answer carries "secret", once. */
+enum service_result api_secret_renew(const struct service *service, const struct actor *actor, int64_t api_user_id,
+                                     json_t **object, struct service_error *error);
+/* At every start: secrets that an older key of the ring has sealed are sealed with the current one. */
+enum service_result api_secrets_reseal(const struct service *service, struct service_error *error);
+
+enum service_result program_edit(const struct service *service, const struct actor *actor, int64_t id,
+                                 int64_t if_version, const json_t *patch, json_t **object,
+                                 struct service_error *error);
 /* The program's settings (most users have one program: the first) and the installation's. */
 enum service_result settings_get(const struct service *service, json_t **object, struct service_error *error);
 enum service_result settings_edit(const struct service *service, const struct actor *actor, int64_t if_version,

@@ -123,11 +123,13 @@ change(struct db *db, struct attempt *attempt)
                               decision->object_type);
     if (rc != DB_ROW)
         return service_from_db(attempt->error, rc, decision->action);
+    list_complete(decision->spec, before, decision->service);
 
     decision->unchanged = false;
     result = decision->step(db, decision, attempt->error);
     if (result == SERVICE_OK) {
         rc = list_one(db, decision->spec, decision->id, &attempt->object);
+        list_complete(decision->spec, attempt->object, decision->service);
         if (rc == DB_ROW && decision->unchanged)
             rc = DB_OK;
         else if (rc == DB_ROW)

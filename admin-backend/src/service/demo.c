@@ -309,27 +309,50 @@ has_key(const json_t *user, const char *key)
     return false;
 }
 
-/* "secret" will sign requests; until signatures are checked there is none to give. */
+typedef enum service_result (*renew_call)(const struct service *, const struct actor *, int64_t, json_t **,
+                                          struct service_error *);
+
+/* Tells the file what it does not know, or not any more: of a new user's answer, or of a renewed one. */
+static enum service_result
+tell_api_user(struct demo *demo, const json_t *user, const char *name, bool known, renew_call renew)
+{
+    json_t             *file = json_object_get(demo->file, "api_user"), *renewed = NULL;
+    const char         *text = member(user, name);
+    enum service_result result = SERVICE_OK;
+    int64_t             id;
+
+    if (text == NULL && known)
+        return SERVICE_OK;
+    if (text == NULL && view_parse_id(member(user, "id"), &id)) {
+        result = renew(demo->service, &demo_actor, id, &renewed, demo->error);
+        text = member(renewed, name);
+    }
+    if (result == SERVICE_OK && text != NULL) {
+        json_object_set_new(file, name, json_string(text));
+        result = write_file(demo);
+    }
+    json_decref(renewed);
+    return result;
+}
+
 static enum service_result
 fill_api_user(struct demo *demo)
 {
-    json_t *user, *body = json_pack("{s:s, s:s, s:[s]}", "name", API_USER, "role", "advertiser", "scopes",
-                                    "conversions:write");
-    int64_t             id;
+    json_t *user, *file, *body = json_pack("{s:s, s:s, s:[s]}", "name", API_USER, "role", "advertiser", "scopes",
+                                           "conversions:write");
     enum service_result result = ensure(demo, &api_user_list, "name", api_user_create, body, &user, NULL);
+    bool                known;
 
-    if (result == SERVICE_OK && member(user, "key") == NULL
-        && !has_key(user, member(json_object_get(demo->file, "api_user"), "key"))
-        && view_parse_id(member(user, "id"), &id)) {
-        json_decref(user);
-        result = api_key_add(demo->service, &demo_actor, id, &user, demo->error);
-    }
-    if (result == SERVICE_OK && member(user, "key") != NULL) {
-        json_object_set_new(demo->file, "api_user", json_pack("{s:s, s:n}", "key", member(user, "key"), "secret"));
-        result = write_file(demo);
-    }
-    if (result == SERVICE_OK)
-        json_decref(user);
+    if (result != SERVICE_OK)
+        return result;
+    if (!json_is_object(json_object_get(demo->file, "api_user")))
+        json_object_set_new(demo->file, "api_user", json_object());
+    file = json_object_get(demo->file, "api_user");
+    known = has_key(user, member(file, "key"));
+    result = tell_api_user(demo, user, "key", known, api_key_add);
+    if (result == SERVICE_OK) /* whose key is gone, his secret is gone too */
+        result = tell_api_user(demo, user, "secret", known && member(file, "secret") != NULL, api_secret_renew);
+    json_decref(user);
     return result;
 }
 

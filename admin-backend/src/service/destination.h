@@ -4,8 +4,10 @@
 
 #include "service/service.h"
 
-/* A template that compiles (tracker_url.h), and no loop to our own host. */
-enum service_result destination_check(const struct service *service, const char *destination, const char *field,
-                                      struct service_error *error);
+#define DESTINATION_MAX 2000 /* bytes */
+
+/* A template that compiles (tracker_url.h), and no loop to a host of our own. */
+enum service_result destination_check(const struct service *service, struct db *db, const char *destination,
+                                      const char *field, struct service_error *error);
 
 #endif

@@ -6,7 +6,8 @@
 
 #include "service/view.h"
 
-static const char *read_value(const struct field *field, const json_t *json, struct value *value);
+static const char *read_value(const struct field *field, const json_t *json, struct value *value,
+                              char complaint[FIELD_COMPLAINT_MAX]);
 
 enum service_result
 fields_read(const json_t *body, const struct field *fields, bool creating, struct value *values,
@@ -14,6 +15,7 @@ fields_read(const json_t *body, const struct field *fields, bool creating, struc
 {
     enum service_result result = SERVICE_OK;
     const char         *name, *complaint;
+    char                text[FIELD_COMPLAINT_MAX];
     json_t             *json;
 
     for (int i = 0; fields[i].name != NULL; i++)
@@ -31,7 +33,7 @@ fields_read(const json_t *body, const struct field *fields, bool creating, struc
         else if (!creating && (fields[i].flags & FIELD_FIXED))
             complaint = "cannot be changed";
         else
-            complaint = read_value(&fields[i], json, &values[i]);
+            complaint = read_value(&fields[i], json, &values[i], text);
         if (complaint != NULL)
             result = service_invalid(error, name, complaint);
     }
@@ -47,6 +49,40 @@ fields_free(const struct field *fields, struct value *values)
 {
     for (int i = 0; fields[i].name != NULL; i++)
         free(values[i].text);
+}
+
+void
+fields_overlay(const struct field *fields, const struct value *values, void *row)
+{
+    for (int i = 0; fields[i].name != NULL; i++) {
+        void *member = (char *) row + fields[i].member;
+
+        if (!values[i].given || fields[i].member == 0)
+            continue;
+        switch (fields[i].type) {
+        case FIELD_TEXT:
+        case FIELD_EMAIL:
+        case FIELD_CHOICE:
+        case FIELD_CHOICES:
+            *(char **) member = values[i].text;
+            break;
+        case FIELD_ID:
+        case FIELD_INT:
+        case FIELD_BOOL:
+        case FIELD_AMOUNT:
+        case FIELD_TIME:
+            *(int64_t *) member = values[i].number;
+            break;
+        case FIELD_READ:
+            if (values[i].text != NULL)
+                *(char **) member = values[i].text;
+            else
+                *(int64_t *) member = values[i].number;
+            break;
+        case FIELD_JSON:
+            break;
+        }
+    }
 }
 
 /* ---- one value: NULL, or what is wrong with it ---- */
@@ -152,7 +188,7 @@ read_amount(const json_t *json, struct value *value)
 }
 
 static const char *
-read_value(const struct field *field, const json_t *json, struct value *value)
+read_value(const struct field *field, const json_t *json, struct value *value, char complaint[FIELD_COMPLAINT_MAX])
 {
     value->given = true;
     value->json = json;
@@ -188,6 +224,8 @@ read_value(const struct field *field, const json_t *json, struct value *value)
         return view_parse_time_us(json_string_value(json), &value->number) ? NULL : "is no RFC 3339 time";
     case FIELD_JSON:
         return NULL;
+    case FIELD_READ:
+        return field->read(json, value, complaint) ? NULL : complaint;
     }
     return "cannot be read";
 }

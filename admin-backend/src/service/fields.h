@@ -16,20 +16,15 @@ enum field_type {
     FIELD_CHOICES,  /* an array of them, each at most once */
     FIELD_AMOUNT,   /* {"amount","currency"}: number is minor units, text the currency; not negative */
     FIELD_TIME,     /* RFC 3339: number is microseconds */
-    FIELD_JSON      /* anything: the service looks */
+    FIELD_JSON,     /* anything: the service looks */
+    FIELD_READ      /* `read` looks: text is what is stored, number when it is not text */
 };
 
 #define FIELD_REQUIRED 1u /* when creating */
 #define FIELD_NULLABLE 2u
 #define FIELD_FIXED    4u /* cannot be changed once created */
 
-struct field {
-    const char     *name;
-    enum field_type type;
-    unsigned        flags;
-    int64_t         min, max;
-    const char     *choices;
-};
+#define FIELD_COMPLAINT_MAX 200
 
 struct value {
     bool          given;   /* the member was there */
@@ -37,6 +32,17 @@ struct value {
     int64_t       number;
     char         *text;    /* owned; CHOICES: JSON text of the array */
     const json_t *json;    /* borrowed from the body */
+};
+
+struct field {
+    const char     *name;
+    enum field_type type;
+    unsigned        flags;
+    int64_t         min, max;
+    const char     *choices;
+    size_t          member; /* offset in the row that is made of the fields (kind.h); 0: none */
+    /* READ: false with a complaint that reads on after the field's name ("is no ..."). */
+    bool          (*read)(const json_t *json, struct value *value, char complaint[FIELD_COMPLAINT_MAX]);
 };
 
 /*
@@ -47,5 +53,7 @@ struct value {
 enum service_result fields_read(const json_t *body, const struct field *fields, bool creating, struct value *values,
                                 struct service_error *error);
 void fields_free(const struct field *fields, struct value *values);
+/* Lays what was given over the row: each value at its field's member. Texts stay the values'. */
+void fields_overlay(const struct field *fields, const struct value *values, void *row);
 
 #endif

@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "app/log.h"
+#include "service/hosts.h"
+#include "service/rules.h"
 #include "store/snapshot_rows.h"
 
 struct making {
@@ -33,7 +35,15 @@ static const struct word affiliate_states[] = {
     { "suspended", TRACKER_AFFILIATE_SUSPENDED }, { "terminated", TRACKER_AFFILIATE_TERMINATED }, { NULL, 0 },
 };
 static const struct word attributions[] = {
-    { "last", TRACKER_ATTRIBUTION_LAST }, { "first", TRACKER_ATTRIBUTION_FIRST }, { NULL, 0 },
+    { "last", TRACKER_ATTRIBUTION_LAST },
+    { "first", TRACKER_ATTRIBUTION_FIRST },
+    { "both", TRACKER_ATTRIBUTION_BOTH },
+    { NULL, 0 },
+};
+static const struct word referrer_policies[] = {
+    { "no-referrer", TRACKER_REFERRER_NO_REFERRER },     { "origin", TRACKER_REFERRER_ORIGIN },
+    { "same-origin", TRACKER_REFERRER_SAME_ORIGIN },     { "strict-origin", TRACKER_REFERRER_STRICT_ORIGIN },
+    { "unsafe-url", TRACKER_REFERRER_UNSAFE_URL },       { NULL, 0 },
 };
 static const struct word roles[] = {
     { "affiliate", TRACKER_ROLE_AFFILIATE }, { "advertiser", TRACKER_ROLE_ADVERTISER }, { NULL, 0 },
@@ -136,11 +146,24 @@ make_program(void *ctx, const struct snapshot_program *row)
     return made(making, "program", row->id, result, why);
 }
 
+static struct tracker_limits
+limits_of(const struct snapshot_limits *limits)
+{
+    return (struct tracker_limits){
+        .starts_ms = (uint64_t) limits->starts_us / 1000,
+        .ends_ms = (uint64_t) limits->ends_us / 1000,
+        .capped_until_ms = (uint64_t) limits->capped_until_ms,
+        .cap_day = (uint32_t) limits->cap_day,
+        .cap_total = (uint32_t) limits->cap_total,
+    };
+}
+
 static enum db_result
 make_campaign(void *ctx, const struct snapshot_campaign *row)
 {
     struct making *making = ctx;
     uint8_t        fallback[TRACKER_TEMPLATE_MAX];
+    char          *hosts = hosts_lines(row->hosts);
     const char    *why = NULL;
 
     struct tracker_campaign_row out = {
@@ -148,10 +171,15 @@ make_campaign(void *ctx, const struct snapshot_campaign *row)
         .program = small_id(row->program_id),
         .state = (uint8_t) word_value(states, row->state),
         .name = name_cut(row->name),
+        .hosts = hosts != NULL ? str(hosts) : TRACKER_STR_NONE,
+        .limits = limits_of(&row->limits),
     };
-    int result = template_compile(row->fallback, 0, fallback, &out.fallback, &why)
-                     ? tracker_snapshot_add_campaign(making->builder, &out)
-                     : -EINVAL;
+    int result = -EINVAL;
+    if (hosts == NULL)
+        why = "its deep_link_hosts are no list";
+    else if (template_compile(row->fallback, 0, fallback, &out.fallback, &why))
+        result = tracker_snapshot_add_campaign(making->builder, &out);
+    free(hosts);
     return made(making, "campaign", row->id, result, why);
 }
 
@@ -168,13 +196,31 @@ make_affiliate(void *ctx, const struct snapshot_affiliate *row)
     return made(making, "affiliate", row->id, tracker_snapshot_add_affiliate(making->builder, &out), NULL);
 }
 
+static uint8_t
+redirect_of(int64_t status)
+{
+    switch (status) {
+    case 302:
+        return TRACKER_REDIRECT_302;
+    case 303:
+        return TRACKER_REDIRECT_303;
+    case 307:
+        return TRACKER_REDIRECT_307;
+    default: /* a number, no enumeration: the database's CHECK lets no other in */
+        return TRACKER_REDIRECT_DEFAULT;
+    }
+}
+
 static enum db_result
 make_link(void *ctx, const struct snapshot_link *row)
 {
     struct making *making = ctx;
-    uint8_t        destination[TRACKER_TEMPLATE_MAX];
+    uint8_t        destination[TRACKER_TEMPLATE_MAX], rules[TRACKER_RULES_LEN_MAX];
+    char           complaint[FIELD_COMPLAINT_MAX];
     const char    *why = NULL;
     unsigned       flags = row->append_click_id ? TRACKER_TEMPLATE_APPEND_CLICK_ID : 0;
+    bool           plain = strcmp(row->rules, "[]") == 0; /* nearly all of many millions */
+    int            rules_len = plain ? 0 : rules_compile(row->rules, flags, rules, complaint);
 
     struct tracker_link_row out = {
         .id = small_id(row->id),
@@ -182,10 +228,20 @@ make_link(void *ctx, const struct snapshot_link *row)
         .affiliate = small_id(row->affiliate_id),
         .state = (uint8_t) word_value(states, row->state),
         .code = str(row->code),
+        .limits = limits_of(&row->limits),
+        .redirect = redirect_of(row->redirect_status),
+        .options = (uint8_t) ((row->pass_unknown ? TRACKER_LINK_PASS_UNKNOWN : 0)
+                              | (row->deep_links ? 0 : TRACKER_LINK_NO_DEEP)),
     };
-    int result = template_compile(row->destination, flags, destination, &out.destination, &why)
-                     ? tracker_snapshot_add_link(making->builder, &out)
-                     : -EINVAL;
+    int result = -EINVAL;
+    if (row->referrer_policy != NULL)
+        out.referrer_policy = (uint8_t) word_value(referrer_policies, row->referrer_policy);
+    if (rules_len > 0)
+        out.rules = (struct tracker_str){ (const char *) rules, (size_t) rules_len };
+    if (rules_len < 0)
+        why = complaint;
+    else if (template_compile(row->destination, flags, destination, &out.destination, &why))
+        result = tracker_snapshot_add_link(making->builder, &out);
     return made(making, "link", row->id, result, why);
 }
 
@@ -206,10 +262,30 @@ scope_bits(const char *text)
     return bits;
 }
 
+/* ["192.0.2.0/24", ...] to entries; how many bytes, or -1. */
+static int
+networks_of(const char *text, uint8_t out[TRACKER_NETWORKS_MAX * TRACKER_NETWORK_LEN])
+{
+    json_t *ranges = json_loads(text, 0, NULL), *range;
+    size_t  i, count = 0;
+    bool    good = json_is_array(ranges) && json_array_size(ranges) <= TRACKER_NETWORKS_MAX;
+
+    json_array_foreach(ranges, i, range) {
+        struct tracker_str network = { json_string_value(range), json_string_length(range) };
+
+        good = good && network.data != NULL && tracker_network_parse(network, out + count * TRACKER_NETWORK_LEN);
+        count += good;
+    }
+    json_decref(ranges);
+    return good ? (int) (count * TRACKER_NETWORK_LEN) : -1;
+}
+
 static enum db_result
 make_api_user(void *ctx, const struct snapshot_api_user *row)
 {
     struct making              *making = ctx;
+    uint8_t                     networks[TRACKER_NETWORKS_MAX * TRACKER_NETWORK_LEN];
+    int                         networks_len = networks_of(row->ranges, networks);
     struct tracker_api_user_row out = {
         .id = small_id(row->id),
         .program = small_id(row->program_id),
@@ -218,8 +294,14 @@ make_api_user(void *ctx, const struct snapshot_api_user *row)
         .role = (uint8_t) word_value(roles, row->role),
         .scopes = scope_bits(row->scopes),
         .expires_ms = row->expires_us > 0 ? (uint64_t) row->expires_us / 1000 : 0,
+        .rate_minute = (uint32_t) row->rate_minute,
+        .restricted = row->whitelist,
+        .secret = { row->secret, row->secret_len },
     };
 
+    if (networks_len < 0)
+        return made(making, "API user", row->id, -EINVAL, "its ranges are no list of networks");
+    out.networks = (struct tracker_str){ (const char *) networks, (size_t) networks_len };
     return made(making, "API user", row->id, tracker_snapshot_add_api_user(making->builder, &out), NULL);
 }
 

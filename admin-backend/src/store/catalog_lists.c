@@ -1,4 +1,6 @@
 /* How the catalog looks outside, and what its lists select, filter and sort by. */
+#include <string.h>
+
 #include "service/catalog.h"
 #include "service/people.h"
 #include "service/plan_view.h"
@@ -10,6 +12,7 @@ static json_t *group_view(struct db_stmt *row);
 static json_t *affiliate_view(struct db_stmt *row);
 static json_t *campaign_view(struct db_stmt *row);
 static json_t *link_view(struct db_stmt *row);
+static void    link_complete(json_t *link, const struct service *service);
 static json_t *api_user_view(struct db_stmt *row);
 static json_t *audit_view(struct db_stmt *row);
 static json_t *staff_view(struct db_stmt *row);
@@ -19,8 +22,9 @@ static const struct list_filter no_filters[] = { { NULL, LIST_INT, NULL } };
 static const struct list_sort program_sorts[] = { { "created_at", "p.created_us", LIST_INT }, { NULL, NULL, LIST_INT } };
 const struct list_spec program_list = {
     .select = "SELECT p.id AS id, p.name AS name, p.currency AS currency, p.time_zone AS time_zone,"
-              " p.attribution AS attribution, p.cookie_days AS cookie_days, p.fallback AS fallback, p.state AS state,"
-              " p.created_us AS created_us, p.version AS version FROM programs p",
+              " p.attribution AS attribution, p.cookie_days AS cookie_days, p.fallback AS fallback,"
+              " p.tracking_domain AS tracking_domain, p.state AS state, p.created_us AS created_us,"
+              " p.version AS version, " PLAN_COLUMNS " FROM programs p" PLAN_JOIN("program", "p.id"),
     .from = " FROM programs p",
     .id = "p.id",
     .filters = no_filters,
@@ -31,7 +35,7 @@ const struct list_spec program_list = {
 static json_t *
 program_view(struct db_stmt *row)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:I}",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:I}",
                      "id", view_column_id(row, "id"),
                      "name", view_column_text(row, "name"),
                      "currency", view_column_text(row, "currency"),
@@ -39,6 +43,8 @@ program_view(struct db_stmt *row)
                      "attribution", view_column_text(row, "attribution"),
                      "cookie_days", (json_int_t) db_int(row, "cookie_days"),
                      "fallback", view_column_text(row, "fallback"),
+                     "tracking_domain", view_column_text(row, "tracking_domain"),
+                     "commission", plan_row_view(row),
                      "state", view_column_text(row, "state"),
                      "created_at", view_column_time(row, "created_us"),
                      "version", (json_int_t) db_int(row, "version"));
@@ -126,6 +132,30 @@ affiliate_view(struct db_stmt *row)
                      "version", (json_int_t) db_int(row, "version"));
 }
 
+#define LIMIT_COLUMNS(table)                                                                                         \
+    ", " table ".starts_us AS starts_us, " table ".ends_us AS ends_us, " table ".cap_day AS cap_day, " table          \
+    ".cap_total AS cap_total, " table ".capped_until_ms AS capped_until_ms"
+
+/* Steals object, whose last members these become but for its dates and its version. */
+static json_t *
+add_limits(json_t *object, struct db_stmt *row)
+{
+    int64_t capped_ms = db_int(row, "capped_until_ms");
+    json_t *limits = json_pack("{s:o, s:o, s:I, s:I, s:o}",
+                               "starts_at", view_column_time(row, "starts_us"),
+                               "ends_at", view_column_time(row, "ends_us"),
+                               "cap_day", (json_int_t) db_int(row, "cap_day"),
+                               "cap_total", (json_int_t) db_int(row, "cap_total"),
+                               "capped_until", capped_ms == 0 ? json_null() : view_time_us(capped_ms * 1000));
+
+    if (object != NULL && (limits == NULL || json_object_update(object, limits) != 0)) {
+        json_decref(object);
+        object = NULL;
+    }
+    json_decref(limits);
+    return object;
+}
+
 static const struct list_filter campaign_filters[] = {
     { "status", LIST_TEXT_SET, "c.state = ?" },
     { "q", LIST_SEARCH, "lower(c.name) LIKE ? ESCAPE '!'" },
@@ -138,7 +168,8 @@ static const struct list_sort campaign_sorts[] = {
 };
 const struct list_spec campaign_list = {
     .select = "SELECT c.id AS id, c.name AS name, c.state AS state, c.window_days AS window_days,"
-              " c.fallback AS fallback, c.created_us AS created_us, c.version AS version FROM campaigns c",
+              " c.fallback AS fallback, c.deep_link_hosts AS deep_link_hosts" LIMIT_COLUMNS("c")
+              ", c.created_us AS created_us, c.version AS version FROM campaigns c",
     .from = " FROM campaigns c",
     .id = "c.id",
     .filters = campaign_filters,
@@ -149,14 +180,17 @@ const struct list_spec campaign_list = {
 static json_t *
 campaign_view(struct db_stmt *row)
 {
-    return json_pack("{s:o, s:o, s:o, s:I, s:o, s:o, s:I}",
-                     "id", view_column_id(row, "id"),
-                     "name", view_column_text(row, "name"),
-                     "state", view_column_text(row, "state"),
-                     "window_days", (json_int_t) db_int(row, "window_days"),
-                     "fallback", view_column_text(row, "fallback"),
-                     "created_at", view_column_time(row, "created_us"),
-                     "version", (json_int_t) db_int(row, "version"));
+    json_t *campaign = json_pack("{s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:I}",
+                                 "id", view_column_id(row, "id"),
+                                 "name", view_column_text(row, "name"),
+                                 "state", view_column_text(row, "state"),
+                                 "window_days", (json_int_t) db_int(row, "window_days"),
+                                 "fallback", view_column_text(row, "fallback"),
+                                 "deep_link_hosts", view_column_json(row, "deep_link_hosts"),
+                                 "created_at", view_column_time(row, "created_us"),
+                                 "version", (json_int_t) db_int(row, "version"));
+
+    return add_limits(campaign, row);
 }
 
 static const struct list_filter link_filters[] = {
@@ -175,29 +209,58 @@ static const struct list_sort link_sorts[] = {
 const struct list_spec link_list = {
     .select = "SELECT l.id AS id, l.code AS code, l.affiliate_id AS affiliate_id, l.campaign_id AS campaign_id,"
               " l.destination AS destination, l.append_click_id AS append_click_id, l.state AS state,"
+              " l.rules AS rules, l.redirect_status AS redirect_status, l.referrer_policy AS referrer_policy,"
+              " l.pass_unknown_parameters AS pass_unknown_parameters, l.deep_links AS deep_links" LIMIT_COLUMNS("l")
+              ", (SELECT p.tracking_domain FROM campaigns c JOIN programs p ON p.id = c.program_id"
+              " WHERE c.id = l.campaign_id) AS tracking_domain,"
               " l.created_us AS created_us, l.updated_us AS updated_us, l.version AS version FROM links l",
     .from = " FROM links l",
     .id = "l.id",
     .filters = link_filters,
     .sorts = link_sorts,
     .view = link_view,
+    .complete = link_complete,
 };
 
+/* "url" is the tracking domain until link_complete makes the whole address of it. */
 static json_t *
 link_view(struct db_stmt *row)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:[], s:o, s:o, s:I}",
-                     "id", view_column_id(row, "id"),
-                     "code", view_column_text(row, "code"),
-                     "affiliate_id", view_column_id(row, "affiliate_id"),
-                     "campaign_id", view_column_id(row, "campaign_id"),
-                     "destination", view_column_text(row, "destination"),
-                     "append_click_id", (int) db_int(row, "append_click_id"),
-                     "state", view_column_text(row, "state"),
-                     "rules",
-                     "created_at", view_column_time(row, "created_us"),
-                     "updated_at", view_column_time(row, "updated_us"),
-                     "version", (json_int_t) db_int(row, "version"));
+    json_t *redirect = db_is_null(row, "redirect_status") ? json_null() : json_integer(db_int(row, "redirect_status"));
+    json_t *link = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:b, s:b, s:o, s:o, s:I}",
+                             "id", view_column_id(row, "id"),
+                             "code", view_column_text(row, "code"),
+                             "url", view_column_text(row, "tracking_domain"),
+                             "affiliate_id", view_column_id(row, "affiliate_id"),
+                             "campaign_id", view_column_id(row, "campaign_id"),
+                             "destination", view_column_text(row, "destination"),
+                             "append_click_id", (int) db_int(row, "append_click_id"),
+                             "state", view_column_text(row, "state"),
+                             "rules", view_column_json(row, "rules"),
+                             "redirect_status", redirect,
+                             "referrer_policy", view_column_text(row, "referrer_policy"),
+                             "pass_unknown_parameters", (int) db_int(row, "pass_unknown_parameters"),
+                             "deep_links", (int) db_int(row, "deep_links"),
+                             "created_at", view_column_time(row, "created_us"),
+                             "updated_at", view_column_time(row, "updated_us"),
+                             "version", (json_int_t) db_int(row, "version"));
+
+    return add_limits(link, row);
+}
+
+/* A program's own domain has the installation's scheme; its ports are the usual ones. */
+static void
+link_complete(json_t *link, const struct service *service)
+{
+    const char *domain = json_string_value(json_object_get(link, "url"));
+    const char *code = json_string_value(json_object_get(link, "code"));
+    const char *path = service->click_path != NULL ? service->click_path : "/c/";
+    int         scheme = (int) (strstr(service->base_url, "://") + 3 - service->base_url);
+
+    if (domain == NULL || domain[0] == '\0')
+        json_object_set_new(link, "url", json_sprintf("%s%s%s", service->base_url, path, code));
+    else
+        json_object_set_new(link, "url", json_sprintf("%.*s%s%s%s", scheme, service->base_url, domain, path, code));
 }
 
 static const struct list_filter api_user_filters[] = {
@@ -217,7 +280,9 @@ static const struct list_sort api_user_sorts[] = {
     " ORDER BY k.id LIMIT 1 OFFSET " nth ") AS " name
 const struct list_spec api_user_list = {
     .select = "SELECT u.id AS id, u.name AS name, u.role AS role, u.affiliate_id AS affiliate_id, u.scopes AS scopes,"
-              " u.state AS state, u.expires_us AS expires_us, u.created_us AS created_us, u.version AS version"
+              " u.state AS state, u.expires_us AS expires_us, u.whitelist AS whitelist, u.ranges AS ranges,"
+              " u.rate_minute AS rate_minute, u.secret IS NOT NULL AS has_secret, u.created_us AS created_us,"
+              " u.version AS version"
               KEY_COLUMN("id", "0", "key1_id") KEY_COLUMN("prefix", "0", "key1_prefix")
               KEY_COLUMN("id", "1", "key2_id") KEY_COLUMN("prefix", "1", "key2_prefix")
               " FROM api_users u",
@@ -245,7 +310,7 @@ keys_view(struct db_stmt *row)
 static json_t *
 api_user_view(struct db_stmt *row)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:b, s:o}, s:I, s:b, s:o, s:o, s:I}",
                      "id", view_column_id(row, "id"),
                      "name", view_column_text(row, "name"),
                      "role", view_column_text(row, "role"),
@@ -253,6 +318,11 @@ api_user_view(struct db_stmt *row)
                      "scopes", view_column_json(row, "scopes"),
                      "state", view_column_text(row, "state"),
                      "expires_at", view_column_time(row, "expires_us"),
+                     "ip_whitelist",
+                     "enabled", (int) db_int(row, "whitelist"),
+                     "ranges", view_column_json(row, "ranges"),
+                     "rate_per_minute", (json_int_t) db_int(row, "rate_minute"),
+                     "has_secret", (int) db_int(row, "has_secret"),
                      "keys", keys_view(row),
                      "created_at", view_column_time(row, "created_us"),
                      "version", (json_int_t) db_int(row, "version"));

@@ -35,6 +35,8 @@ struct list_spec {
     const struct list_filter *filters; /* ends with name NULL */
     const struct list_sort   *sorts;   /* ends with name NULL; the first one, descending, is the default */
     json_t    *(*view)(struct db_stmt *row); /* one object in the API's shape; new reference */
+    /* Adds to an object what no row knows: addresses that depend on the configuration. May be NULL. */
+    void       (*complete)(json_t *object, const struct service *service);
 };
 
 /* What a request asked for; strings borrowed.  HTTP fills it from the query, other callers by hand. */
@@ -45,6 +47,13 @@ struct list_query {
     int         count;
     struct { const char *name, *value; } filters[LIST_FILTERS_MAX];
 };
+
+static inline void
+list_complete(const struct list_spec *spec, json_t *object, const struct service *service)
+{
+    if (spec->complete != NULL && object != NULL)
+        spec->complete(object, service);
+}
 
 /* One object by id through the same select and view. DB_ROW with *object a new reference, DB_DONE, or an error. */
 enum db_result list_one(struct db *db, const struct list_spec *spec, int64_t id, json_t **object);

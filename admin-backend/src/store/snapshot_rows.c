@@ -53,12 +53,28 @@ walk_programs(struct db *db, uint64_t after, const struct snapshot_visit *visit)
     return snapshot_end(stmt, result);
 }
 
+#define LIMITS "starts_us, ends_us, cap_day, cap_total, capped_until_ms"
+/* What its row says, or what was counted against its caps. */
+#define CHANGED_OR_CAPPED " WHERE version > $1 OR capped_version > $1 ORDER BY id"
+
+static struct snapshot_limits
+read_limits(struct db_stmt *stmt)
+{
+    return (struct snapshot_limits){
+        .starts_us = db_int(stmt, "starts_us"),
+        .ends_us = db_int(stmt, "ends_us"),
+        .cap_day = db_int(stmt, "cap_day"),
+        .cap_total = db_int(stmt, "cap_total"),
+        .capped_until_ms = db_int(stmt, "capped_until_ms"),
+    };
+}
+
 static enum db_result
 walk_campaigns(struct db *db, uint64_t after, const struct snapshot_visit *visit)
 {
     enum db_result  result;
-    struct db_stmt *stmt = snapshot_select(db, "SELECT id, program_id, state, name, fallback FROM campaigns"
-                                               " WHERE version > $1 ORDER BY id", after);
+    struct db_stmt *stmt = snapshot_select(db, "SELECT id, program_id, state, name, fallback, deep_link_hosts, " LIMITS
+                                               " FROM campaigns" CHANGED_OR_CAPPED, after);
 
     while ((result = db_step(stmt)) == DB_ROW) {
         const struct snapshot_campaign row = {
@@ -67,6 +83,8 @@ walk_campaigns(struct db *db, uint64_t after, const struct snapshot_visit *visit
             .state = db_text(stmt, "state"),
             .name = db_text(stmt, "name"),
             .fallback = db_text(stmt, "fallback"),
+            .hosts = db_text(stmt, "deep_link_hosts"),
+            .limits = read_limits(stmt),
         };
         if ((result = visit->campaign(visit->ctx, &row)) != DB_OK)
             break;
@@ -99,7 +117,9 @@ walk_links(struct db *db, uint64_t after, const struct snapshot_visit *visit)
     enum db_result  result;
     struct db_stmt *stmt = snapshot_select(db,
                                            "SELECT id, campaign_id, affiliate_id, state, code, destination,"
-                                           " append_click_id FROM links WHERE version > $1 ORDER BY id",
+                                           " append_click_id, rules, redirect_status, referrer_policy,"
+                                           " pass_unknown_parameters, deep_links, " LIMITS
+                                           " FROM links" CHANGED_OR_CAPPED,
                                            after);
 
     while ((result = db_step(stmt)) == DB_ROW) {
@@ -111,6 +131,12 @@ walk_links(struct db *db, uint64_t after, const struct snapshot_visit *visit)
             .code = db_text(stmt, "code"),
             .destination = db_text(stmt, "destination"),
             .append_click_id = db_int(stmt, "append_click_id") != 0,
+            .rules = db_text(stmt, "rules"),
+            .redirect_status = db_int(stmt, "redirect_status"),
+            .referrer_policy = db_text(stmt, "referrer_policy"),
+            .pass_unknown = db_int(stmt, "pass_unknown_parameters") != 0,
+            .deep_links = db_int(stmt, "deep_links") != 0,
+            .limits = read_limits(stmt),
         };
         if ((result = visit->link(visit->ctx, &row)) != DB_OK)
             break;
@@ -123,11 +149,11 @@ walk_api_users(struct db *db, uint64_t after, const struct snapshot_visit *visit
 {
     enum db_result  result;
     struct db_stmt *stmt =
-        snapshot_select(db, "SELECT id, program_id, affiliate_id, role, scopes, state, expires_us"
-                            " FROM api_users WHERE version > $1 ORDER BY id", after);
+        snapshot_select(db, "SELECT id, program_id, affiliate_id, role, scopes, state, expires_us, rate_minute,"
+                            " whitelist, ranges, secret FROM api_users WHERE version > $1 ORDER BY id", after);
 
     while ((result = db_step(stmt)) == DB_ROW) {
-        const struct snapshot_api_user row = {
+        struct snapshot_api_user row = {
             .id = db_int(stmt, "id"),
             .program_id = db_int(stmt, "program_id"),
             .affiliate_id = db_int(stmt, "affiliate_id"),
@@ -135,7 +161,11 @@ walk_api_users(struct db *db, uint64_t after, const struct snapshot_visit *visit
             .state = db_text(stmt, "state"),
             .role = db_text(stmt, "role"),
             .scopes = db_text(stmt, "scopes"),
+            .rate_minute = db_int(stmt, "rate_minute"),
+            .whitelist = db_int(stmt, "whitelist") != 0,
+            .ranges = db_text(stmt, "ranges"),
         };
+        row.secret = db_bytes(stmt, "secret", &row.secret_len);
         if ((result = visit->api_user(visit->ctx, &row)) != DB_OK)
             break;
     }

@@ -13,22 +13,36 @@ struct snapshot_program {
     int64_t     id, cookie_days;
     const char *state, *attribution, *currency, *fallback;
 };
+struct snapshot_limits {
+    int64_t starts_us, ends_us, cap_day, cap_total, capped_until_ms; /* 0: none */
+};
 struct snapshot_campaign {
-    int64_t     id, program_id;
-    const char *state, *name, *fallback;
+    int64_t                id, program_id;
+    const char            *state, *name, *fallback;
+    const char            *hosts; /* JSON array */
+    struct snapshot_limits limits;
 };
 struct snapshot_affiliate {
     int64_t     id;
     const char *status, *name;
 };
 struct snapshot_link {
-    int64_t     id, campaign_id, affiliate_id;
-    const char *state, *code, *destination;
-    bool        append_click_id;
+    int64_t                id, campaign_id, affiliate_id;
+    const char            *state, *code, *destination;
+    const char            *rules;           /* JSON array */
+    const char            *referrer_policy; /* NULL: none */
+    int64_t                redirect_status; /* 0: none of its own */
+    bool                   append_click_id, pass_unknown, deep_links;
+    struct snapshot_limits limits;
 };
 struct snapshot_api_user {
     int64_t     id, program_id, affiliate_id, expires_us; /* 0: none, never */
+    int64_t     rate_minute;
+    bool        whitelist;
     const char *state, *role, *scopes;
+    const char *ranges;                                   /* JSON array */
+    const void *secret;                                   /* sealed; NULL: none */
+    size_t      secret_len;
 };
 struct snapshot_api_key {
     int64_t     id, api_user_id;

@@ -77,11 +77,13 @@ $api->say('advance', 3 * 365 * 86400);            # their dates are past
 for (qw(groups affiliates campaigns links api_users staff)) {
     my $object = replay('post', $_, $_, 201);
     my $path = "$_/$object->{id}";
-    delete $object->{key};    # shown once
+    delete @$object{qw(key secret)};    # shown once
     is_deeply($api->get($path)->{json}, $object, "GET $path shows what was made");
     replay('patch', "$_/{id}", $path, 200) unless $_ eq 'staff';
 }
 replay('post', 'api_users/{id}/keys', 'api_users/1/keys', 201);
+replay('post', 'api_users/{id}/secret', 'api_users/1/secret', 201);
+replay('patch', 'programs/{id}', 'programs/1', 200);
 replay('patch', 'settings', 'settings', 200);
 my $referral = $api->say('sell', '100.00', 'EUR', 'EXAMPLE', $api->{program}{link});
 replay('post', 'affiliates/bulk', 'affiliates/bulk', 200);

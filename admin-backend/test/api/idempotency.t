@@ -68,7 +68,8 @@ $first = $api->post('api_users', \%shop, key => 'shop');
 like($first->{json}{key}, qr/^aff_live_[\w-]{43}$/, 'a key is shown');
 my $again = $api->post('api_users', \%shop, key => 'shop');
 is($again->{json}{key}, undef, '... once');
-delete $first->{json}{key};
+is($again->{json}{secret}, undef, '... and so is the secret');
+delete @{ $first->{json} }{qw(key secret)};
 same($again, $first, '... the rest is the same');
 is(count('api_keys'), 1, '... and there is one');
 

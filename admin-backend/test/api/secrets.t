@@ -35,6 +35,9 @@ $api->post('groups', { name => 'By session' }, as => undef, headers => $session)
 
 my $user = $api->post('api_users', { name => 'Shop', role => 'advertiser', scopes => ['conversions:write'] }, key => 'shop')->{json};
 $secret{'an API key'} = $user->{key};
+$secret{'a signing secret'} = $user->{secret};
+$secret{'a renewed signing secret'} = $api->post("api_users/$user->{id}/secret", {}, key => 'renew')->{json}{secret};
+$api->post("api_users/$user->{id}/secret", {}, key => 'renew');
 $secret{'a second API key'} = $api->post("api_users/$user->{id}/keys", {}, key => 'second')->{json}{key};
 is(scalar(grep { !defined } values %secret), 0, scalar(keys %secret) . ' secrets');
 

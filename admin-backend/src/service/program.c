@@ -1,0 +1,232 @@
+/* Programs, and the settings that most people know of them: the first program's, with the installation's. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "service/audit.h"
+#include "service/catalog.h"
+#include "service/destination.h"
+#include "service/hosts.h"
+#include "service/kind.h"
+#include "service/money.h"
+#include "service/view.h"
+#include "store/once.h"
+
+enum { NAME, CURRENCY, TIME_ZONE, ATTRIBUTION, COOKIE_DAYS, FALLBACK, DOMAIN, COMMISSION, LAST, FIELDS };
+
+#define AT(member) offsetof(struct program_row, member)
+#define SHARED_FIELDS                                                                                                \
+    [CURRENCY] = { "currency", FIELD_TEXT, 0, 3, 3, NULL, AT(currency), NULL },                                      \
+    [TIME_ZONE] = { "time_zone", FIELD_CHOICE, 0, 0, 0, "UTC", AT(time_zone), NULL },                                \
+    [ATTRIBUTION] = { "attribution", FIELD_CHOICE, 0, 0, 0, "last|first|both", AT(attribution), NULL },              \
+    [COOKIE_DAYS] = { "cookie_days", FIELD_INT, 0, 1, 400, NULL, AT(cookie_days), NULL },                            \
+    [FALLBACK] = { "fallback", FIELD_TEXT, 0, 0, DESTINATION_MAX, NULL, AT(fallback), NULL },                        \
+    [DOMAIN] = { "tracking_domain", FIELD_READ, 0, 0, 0, NULL, AT(tracking_domain), domain_read },                   \
+    [COMMISSION] = { "commission", FIELD_JSON, FIELD_NULLABLE, 0, 0, NULL, 0, NULL }
+
+static const struct field program_fields[FIELDS + 1] = {
+    [NAME] = { "name", FIELD_TEXT, 0, 1, 120, NULL, AT(name), NULL },
+    SHARED_FIELDS,
+    [LAST] = { "state", FIELD_CHOICE, 0, 0, 0, "active|paused|archived", AT(state), NULL },
+};
+static const struct field settings_fields[FIELDS + 1] = {
+    [NAME] = { "program_name", FIELD_TEXT, 0, 1, 120, NULL, AT(name), NULL },
+    SHARED_FIELDS,
+    [LAST] = { "default_affiliate_status", FIELD_CHOICE, 0, 0, 0, "pending|approved", 0, NULL },
+};
+
+static enum service_result check(struct db *db, struct change *change, struct service_error *error);
+static enum service_result written(struct db *db, struct change *change, struct service_error *error);
+static enum service_result settings_written(struct db *db, struct change *change, struct service_error *error);
+
+static const struct kind program_kind = {
+    .name = "program", .object = "program", .edit = "program.edit", .fields = program_fields,
+    .table = &program_table, .list = &program_list, .check = check, .written = written,
+};
+static const struct kind settings_kind = {
+    .name = "program", .object = "program", .edit = "settings.edit", .fields = settings_fields,
+    .table = &program_table, .list = &program_list, .check = check, .written = settings_written,
+};
+
+enum service_result
+program_edit(const struct service *service, const struct actor *actor, int64_t id, int64_t if_version,
+             const json_t *patch, json_t **object, struct service_error *error)
+{
+    return kind_edit(&program_kind, service, actor, id, if_version, patch, NULL, object, error);
+}
+
+enum service_result
+settings_edit(const struct service *service, const struct actor *actor, int64_t if_version, const json_t *patch,
+              json_t **object, struct service_error *error)
+{
+    int64_t             program;
+    enum service_result result = program_ensure(service, &program, error);
+
+    if (result == SERVICE_OK)
+        result = kind_edit(&settings_kind, service, actor, program, if_version, patch, NULL, NULL, error);
+    return result == SERVICE_OK ? settings_get(service, object, error) : result;
+}
+
+/* ---- steps ---- */
+
+/* Amounts that were already earned keep their currency; the program's may change only before there are any. */
+static enum service_result
+check_currency(struct db *db, const char *currency, int64_t program, struct service_error *error)
+{
+    bool           earned;
+    enum db_result rc;
+
+    if (tracker_currency_exponent((struct tracker_str){ currency, strlen(currency) }) < 0)
+        return service_invalid(error, "currency", "is no ISO 4217 code");
+    rc = program_has_money(db, program, &earned);
+    if (rc != DB_OK)
+        return service_from_db(error, rc, "program_has_money");
+    return earned ? service_invalid(error, "currency", "cannot change once there are minimum payouts or commissions")
+                  : SERVICE_OK;
+}
+
+static enum service_result
+check(struct db *db, struct change *change, struct service_error *error)
+{
+    const struct program_row *row = &change->row.program, *was = &change->was.program;
+
+    if (strcmp(row->currency, was->currency) != 0)
+        return check_currency(db, row->currency, row->id, error);
+    return SERVICE_OK;
+}
+
+/* Loops are looked for in what is written: a fallback and a domain may have come in one patch. */
+static enum service_result
+written(struct db *db, struct change *change, struct service_error *error)
+{
+    const struct decision    *decision = &change->decision;
+    const struct program_row *row = &change->row.program;
+    enum service_result       result = SERVICE_OK;
+
+    if (change->values[FALLBACK].given && row->fallback[0] != '\0')
+        result = destination_check(decision->service, db, row->fallback, "fallback", error);
+    if (result == SERVICE_OK && strcmp(row->tracking_domain, change->was.program.tracking_domain) != 0)
+        result = hosts_check_domain(decision->service, db, row->tracking_domain, error);
+    if (result == SERVICE_OK && change->values[COMMISSION].given)
+        result = plan_set(decision->service, db, decision->actor, "program", row->id,
+                          change->values[COMMISSION].json, error);
+    return result;
+}
+
+static enum service_result
+settings_written(struct db *db, struct change *change, struct service_error *error)
+{
+    enum service_result result = written(db, change, error);
+    char               *text;
+    enum db_result      rc;
+
+    if (result != SERVICE_OK || !change->values[LAST].given)
+        return result;
+    text = json_dumps(change->values[LAST].json, JSON_ENCODE_ANY);
+    rc = text == NULL ? DB_FAILED
+                      : setting_put(db, "default_affiliate_status", text, change->decision.version);
+    free(text);
+    return rc == DB_OK ? SERVICE_OK : service_from_db(error, rc, "setting_put");
+}
+
+/* ---- the settings ---- */
+
+/* As they are in this transaction; NULL on failure. */
+static json_t *
+settings_view(struct db *db, uint64_t now_us)
+{
+    struct program_row program;
+    int64_t            id;
+    char              *status = NULL;
+    json_t            *parsed, *view;
+
+    if (program_first(db, &id) != DB_ROW || row_load(db, &program_table, id, &program) != DB_ROW)
+        return NULL;
+    if (setting_get(db, "default_affiliate_status", &status) != DB_OK) {
+        row_free(&program_table, &program);
+        return NULL;
+    }
+    parsed = status == NULL ? json_string("pending") : json_loads(status, JSON_DECODE_ANY, NULL);
+    view = json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:o, s:o, s:I}",
+                     "program_name", program.name,
+                     "currency", program.currency,
+                     "time_zone", program.time_zone,
+                     "attribution", program.attribution,
+                     "cookie_days", (json_int_t) program.cookie_days,
+                     "fallback", program.fallback,
+                     "tracking_domain", program.tracking_domain,
+                     "commission", plan_view(db, "program", program.id, now_us),
+                     "default_affiliate_status", parsed,
+                     "version", (json_int_t) program.version);
+    row_free(&program_table, &program);
+    free(status);
+    return view;
+}
+
+struct reading {
+    const struct service *service;
+    json_t               *object;
+};
+
+static enum db_result
+read_settings(struct db *db, void *ctx)
+{
+    struct reading *reading = ctx;
+
+    reading->object = settings_view(db, reading->service->now_us());
+    return reading->object == NULL ? DB_FAILED : DB_OK;
+}
+
+enum service_result
+settings_get(const struct service *service, json_t **object, struct service_error *error)
+{
+    struct reading reading = { service, NULL };
+    enum db_result rc = db_read(service->pool, read_settings, &reading);
+
+    if (rc != DB_OK)
+        return service_from_db(error, rc, "settings_get");
+    *object = reading.object;
+    return SERVICE_OK;
+}
+
+/* ---- the first program ---- */
+
+struct first {
+    const struct service *service;
+    int64_t               id;
+};
+
+static enum db_result
+ensure(struct db *db, void *ctx)
+{
+    static const struct actor system_actor = { "system", "system", NULL };
+    struct first             *first = ctx;
+    struct program_row        row;
+    json_t                   *view;
+    enum db_result            rc = program_first(db, &first->id);
+
+    if (rc != DB_DONE)
+        return rc == DB_ROW ? DB_OK : rc;
+    row = (struct program_row){ .name = (char *) PROGRAM_UNNAMED, .currency = (char *) "EUR",
+                                .time_zone = (char *) "UTC", .attribution = (char *) "last", .cookie_days = 30,
+                                .fallback = (char *) "", .tracking_domain = (char *) "", .state = (char *) "active" };
+    rc = config_version_next(db, &row.version);
+    if (rc == DB_OK)
+        rc = row_insert(db, &program_table, &row, first->service->now_us());
+    first->id = row.id;
+    if (rc == DB_OK && (rc = list_one(db, &program_list, row.id, &view)) == DB_ROW) {
+        rc = audit_write(db, &system_actor, first->service->now_us(), "program.create", "program", row.id, NULL, view,
+                         NULL);
+        json_decref(view);
+    }
+    return rc;
+}
+
+enum service_result
+program_ensure(const struct service *service, int64_t *id, struct service_error *error)
+{
+    struct first   first = { service, 0 };
+    enum db_result rc = db_write(service->pool, DB_INTERACTIVE, ensure, &first);
+
+    *id = first.id;
+    return rc == DB_OK ? SERVICE_OK : service_from_db(error, rc, "program_ensure");
+}
