@@ -5,6 +5,7 @@
 # recorded with the reason.  Caps of a day are counted in UTC: a run over midnight may see one begin anew.
 use lib 't/lib';
 use TestAffiliate;
+use POSIX ();
 
 sub owners { return ('program 7 1 1 30 EUR https://program.example/', 'campaign 3 7 1 Spring https://campaign.example/?c={click_id}',
     'affiliate 5 2 Ann') }
@@ -19,7 +20,7 @@ __DATA__
 --- rows eval
 package main; my ($past, $future) = (now_ms() - 10000, now_ms() + 3600000);
 join "\n", rows("starts=$past ends=$future"), "link 12 3 5 1 early https://own.example/ starts=$future",
-    "link 13 3 5 1 late https://own.example/ ends=$past"
+    "link 13 3 5 1 late https://own.example/ ends=$past " . rules({ conditions => [], targets => [{ weight => 1, destination => 'https://rule.example/' }] })
 --- request eval
 ["GET /c/spring", "GET /c/early", "GET /c/late"]
 --- error_code eval
@@ -105,7 +106,8 @@ package main; sub {
 === TEST 7: capped by the backend, which sees all edges, until it says otherwise
 --- rows eval
 package main; my ($past, $future) = (now_ms() - 10000, now_ms() + 3600000);
-join "\n", rows("capped_until=$future"), "link 12 3 5 1 again https://own.example/ capped_until=$past cap_day=100"
+my $rules = rules({ conditions => [], targets => [{ weight => 1, destination => 'https://rule.example/' }] });
+join "\n", rows("capped_until=$future $rules"), "link 12 3 5 1 again https://own.example/ capped_until=$past cap_day=100"
 --- after eval
 package main; sub {
     is(went('/c/spring', 2), 'campaign=2', 'capped');
@@ -156,3 +158,31 @@ package main; sub {
 }
 --- error_code: 302
 
+
+
+=== TEST 11: more caps than the zone can count: who has a place is counted, who has none is the backend's, and it is said once
+--- rows eval
+package main; my $future = now_ms() + 3600000;
+join "\n", rows('cap_day=1'), "link 12 3 5 1 closed https://own.example/ cap_day=9 capped_until=$future",
+    map { "link $_ 3 5 1 l$_ https://own.example/ cap_day=1 cap_total=1" } 100 .. 2599
+--- http
+keepalive_requests 10000;
+--- after eval
+package main; sub {
+    my $s = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => server_port()) or die "connect: $!";
+    my $pid = fork() // die "fork: $!";
+    if (!$pid) {
+        print $s "GET /c/l$_ HTTP/1.1\r\nHost: localhost\r\n" . ($_ == 2599 ? "Connection: close\r\n" : '') . "\r\n" for 100 .. 2599;
+        $s->flush;
+        POSIX::_exit(0);
+    }
+    my $answers = do { local $/; <$s> };
+    waitpid $pid, 0;
+    is(scalar(() = $answers =~ m{^Location: https://own\.example/\r$}mg), 2500, '2500 links with 5000 caps are clicked once');
+    cmp_ok(status()->{counters}{caps_uncounted}, '>', 900, 'hundreds of caps found no place');
+    is(went('/c/spring', 1), 'campaign=1', 'the one that came first is counted');
+    is(went('/c/closed', 1), 'campaign=1', 'and what the backend says counts for all');
+    open my $log, '<', "$Test::Nginx::Util::ServRoot/logs/error.log" or die "error.log: $!";
+    is(scalar(grep { /more click caps in use than the 4096/ } <$log>), 1, 'said once');
+}
+--- error_code: 302
