@@ -119,6 +119,7 @@ build_edge_tools() {
     edge_tool fixture "$flags" "$BUILD/core/libtracker.a" -ljansson -lsodium -lcrypto
     edge_tool consumer "$flags" "$BUILD/core/libtracker.a" -lhiredis -lsodium -lcrypto
     edge_tool fail_sync.so "$flags -shared -fPIC"
+    edge_tool move_clock.so "$flags -shared -fPIC"
 }
 
 # edge_tool NAME FLAGS LIBRARY...: from t/tools/NAME.c

@@ -247,6 +247,7 @@ sub start_nginx {
     $self->write_conf;
     local $ENV{LD_PRELOAD} = $self->{preload} // "";
     local $ENV{FAIL_SYNC_IF} = "$self->{dir}/disk-is-broken";
+    local $ENV{MOVE_CLOCK_BY} = "$self->{dir}/clock";
     $self->{nginx_pid} = $self->spawn("nginx.out", $self->{nginx}, "-p", "$self->{dir}/nginx", "-c", "$self->{dir}/nginx.conf",
         "-e", "$self->{dir}/error.log");
     $self->await(15, sub { eval { $self->status } }) or die "nginx does not start: " . $self->error_log . `cat $self->{dir}/nginx.out`;
