@@ -42,6 +42,8 @@ edit_as(struct money *m, test_edit edit, int64_t id, int64_t if_version, const c
     return result;
 }
 
+static const struct detection no_lists = { .agents = { .len = 0 } };
+
 struct loading {
     int64_t              id;
     struct api_user_row *row;
@@ -359,7 +361,7 @@ test_access_of_api_users(void **state)
     assert_int_equal(json_array_size(json_object_get(json_object_get(user, "ip_whitelist"), "ranges")), 2);
     json_decref(user);
     for (int renewed = 0; renewed < 2; renewed++) {
-        assert_true(snapshot_make(m->base.pool, &m->base.keys, test_now_us() / 1000, NULL, &file));
+        assert_true(snapshot_make(m->base.pool, &m->base.keys, test_now_us() / 1000, NULL, &no_lists, &file));
         assert_int_equal(tracker_snapshot_open(file.bytes, file.len, &m->base.keys, &checked, &why), 0);
         assert_true(tracker_snapshot_api_user(&edge, (uint32_t) id, &row));
         assert_int_equal(row.rate_minute, 600);
@@ -379,7 +381,7 @@ test_access_of_api_users(void **state)
 
     /* On and empty is nobody. */
     must(m, edit_as(m, api_user_edit, id, 0, "{\"ip_whitelist\":{\"enabled\":true,\"ranges\":[]}}", NULL));
-    assert_true(snapshot_make(m->base.pool, &m->base.keys, test_now_us() / 1000, NULL, &file));
+    assert_true(snapshot_make(m->base.pool, &m->base.keys, test_now_us() / 1000, NULL, &no_lists, &file));
     assert_int_equal(tracker_snapshot_open(file.bytes, file.len, &m->base.keys, &checked, &why), 0);
     assert_true(tracker_snapshot_api_user(&edge, (uint32_t) id, &row));
     assert_true(row.restricted);
