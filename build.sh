@@ -14,11 +14,13 @@ usage() {
   build [--static] [--san] [--with-nginx SRC]
                                       libtracker, affiliated and the nginx module, into build/
                                       --static: an nginx with the module linked in; --san: that, with our objects
-                                      under ASan and UBSan; --with-nginx: against the nginx sources in SRC
+                                      under ASan and UBSan; --with-nginx: against the nginx sources in SRC,
+                                      a folder or a tarball
   run [--port N] [--state DIR] [--workers N] [--demo] [--detach]
                                       a private Redis, affiliated and nginx, on loopback (port 8080, state ./var)
   stop [--state DIR]                  stop what run started there
-  test [SUITE...]                     every suite, or the named ones
+  test [--with-nginx SRC] [SUITE...]  every suite, or the named ones; with SRC, a folder or tarball of nginx's sources,
+                                      the edge suites take that nginx (also edge-static, which is not in "every")
   test-long                           the same at release size (the fault test with 1,000,000 clicks)
   test-clean [root|user] [run|test]   README's commands on a fresh Debian 12 (debootstrap; as root)
   bench [click]                       benchmarks; results as ratios within one run

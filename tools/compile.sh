@@ -73,11 +73,16 @@ build_module() {
     [ -f "$MODULE" ] || die "no $MODULE after the build"
 }
 
-# A whole nginx from sources: KIND static (module linked in) or dynamic (module beside it), SAN or nothing.
+# A whole nginx from sources, a folder or a tarball: KIND static (module linked in) or dynamic (module beside it), SAN
+# or nothing.
 build_nginx() {
-    local source kind=$2 san=$3 folder copy add=--add-dynamic-module cc_opt='-g -O3' ld_opt=
-    [ -f "$1/src/core/nginx.h" ] || die "$1 holds no nginx sources"
-    source=$(cd "$1" && pwd -P)
+    local source=$1 kind=$2 san=$3 folder copy add=--add-dynamic-module cc_opt='-g -O3' ld_opt=
+    if [ -f "$source" ]; then
+        unpack_nginx "$source"
+        source=$NGINX_SOURCE
+    fi
+    [ -f "$source/src/core/nginx.h" ] || die "$1 holds no nginx sources"
+    source=$(cd "$source" && pwd -P)
     plain_path "$source" "the path of nginx's sources"
     folder=$BUILD/nginx-$(nginx_version_of "$source")-$kind${san:+-san}
     if [ "$kind" = static ]; then
@@ -111,6 +116,14 @@ build_nginx() {
     if [ "$kind" = dynamic ]; then
         MODULE=$folder/ngx_http_affiliate_module.so
     fi
+}
+
+# unpack_nginx TARBALL: into build/, without the folder that is its only member.
+unpack_nginx() {
+    NGINX_SOURCE=$BUILD/nginx-unpacked
+    rm -rf "$NGINX_SOURCE"
+    mkdir -p "$NGINX_SOURCE"
+    tar -xf "$1" -C "$NGINX_SOURCE" --strip-components=1 || die "$1 could not be unpacked"
 }
 
 # configure_once FOLDER COMMAND...: runs nginx's configure unless FOLDER already comes from the same inputs.

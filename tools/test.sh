@@ -5,8 +5,15 @@
 SUITES="source unit unit-san fuzz edge edge-san api e2e faults"
 FUZZ_S=5
 
+# run_tests [--with-nginx SRC] [SUITE...]: with SRC the edge suites take that nginx instead of Debian's.
 run_tests() {
     local suite started=$SECONDS
+    WITH_NGINX=
+    if [ "${1:-}" = --with-nginx ]; then
+        need_value "$@"
+        WITH_NGINX=$2
+        shift 2
+    fi
     for suite in "$@"; do
         declare -F "suite_${suite//-/_}" >/dev/null || die "no such suite: $suite (there are: $SUITES)"
     done
@@ -78,10 +85,21 @@ suite_fuzz() {
     FUZZ_FOLDER=$BUILD/core-fuzz FUZZ_S=$FUZZ_S suite fuzz tools/fuzz_suite.sh
 }
 
-# Against Debian's nginx, the module loaded.
+# Against Debian's nginx, or the one that is named, the module loaded.
 suite_edge() {
-    build_module
-    edge edge "$(command -v nginx || echo /usr/sbin/nginx)" "$MODULE"
+    if [ -n "$WITH_NGINX" ]; then
+        build --with-nginx "$WITH_NGINX"
+    else
+        build_module
+        NGINX=$(command -v nginx || echo /usr/sbin/nginx)
+    fi
+    edge edge "$NGINX" "$MODULE"
+}
+
+# The same with the module linked in.
+suite_edge_static() {
+    build --static ${WITH_NGINX:+--with-nginx "$WITH_NGINX"}
+    edge edge-static "$NGINX" ""
 }
 
 # Against a static nginx with our objects under ASan and UBSan.  nginx closes its standard error: findings go to
@@ -89,7 +107,7 @@ suite_edge() {
 suite_edge_san() {
     local log=$BUILD/test/sanitizer
     rm -f "$log".*
-    build --san
+    build --san ${WITH_NGINX:+--with-nginx "$WITH_NGINX"}
     ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:verify_asan_link_order=0:log_path=$log \
     UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:log_path=$log \
         edge edge-san "$NGINX" ""

@@ -41,7 +41,7 @@ sub new {
     my $dir = File::Temp->newdir("affiliate-wire-XXXXXX", TMPDIR => 1);
     my $self = bless {
         dir => "$dir", keep => $dir, owner => $$, port => free_port(), workers => 2, journal => "traffic=64m money=16m retain=1h sync=100ms",
-        redis => 1, snapshot => "file", %arg,
+        redis => 1, snapshot => "file", rows => $SNAPSHOT, main => "", http => "", server => "", %arg,
         nginx => $ENV{TEST_NGINX_BINARY} // "nginx",
         tools => tool(""),
     }, $class;
@@ -49,7 +49,7 @@ sub new {
     chmod 0755, $self->{dir};
     mkdir "$dir/$_" for qw(redis nginx state);
     $self->must("$self->{tools}/fixture", "keys", "$dir/keys");
-    $self->snapshot("$dir/base", 1, $SNAPSHOT);
+    $self->snapshot("$dir/base", 1, $self->{rows});
     if ($> == 0) {
         my ($uid, $gid) = (getpwnam("www-data"))[2, 3];
         chown $uid, $gid, "$dir/state", "$dir/base";
@@ -210,13 +210,16 @@ sub write_conf {
     my ($self) = @_;
     my $dir = $self->{dir};
     my $snapshot = $self->{snapshot} eq "file" ? "affiliate_snapshot $dir/base;" : "";
+    my $tls = $self->{tls} ? $self->tls_lines : "";
     my $redis = $self->{redis} ? "affiliate_redis unix:$dir/redis.sock;" : "";
+    my ($http, $server) = map { s/DIR\b/$dir/gr } @$self{qw(http server)}; # DIR: this edge's folder
     open my $out, ">", "$dir/nginx.conf" or die $!;
     print $out <<"END";
 @{[$self->module_line]}
 @{[$self->{user} // ""]}
 worker_processes $self->{workers};
 daemon off;
+$self->{main}
 pid $dir/nginx/pid;
 error_log $dir/error.log info;
 events { worker_connections 256; }
@@ -231,15 +234,28 @@ http {
     affiliate_journal $self->{journal};
     $snapshot
     $redis
+    $http
     server {
         listen 127.0.0.1:$self->{port};
+        $tls
         location /c/ { affiliate_click; }
         location /postback { affiliate_conversion; }
         location /status { affiliate_status; }
+        $server
     }
 }
 END
     close $out;
+}
+
+# A TLS listener with HTTP/2 on the port $self->{tls}; the certificate is made once.
+sub tls_lines {
+    my ($self) = @_;
+    my $name = "$self->{dir}/tls";
+    $self->must("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout $name.key -out $name.crt "
+        . "-days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost,DNS:track.partner.example 2>$name.log") if !-e "$name.crt";
+    my ($old, $new) = $self->nginx_version < 1025001 ? (" http2", "") : ("", "http2 on;");
+    return "listen 127.0.0.1:$self->{tls} ssl$old; $new ssl_certificate $name.crt; ssl_certificate_key $name.key;";
 }
 
 sub start_nginx {
@@ -248,6 +264,7 @@ sub start_nginx {
     local $ENV{LD_PRELOAD} = $self->{preload} // "";
     local $ENV{FAIL_SYNC_IF} = "$self->{dir}/disk-is-broken";
     local $ENV{MOVE_CLOCK_BY} = "$self->{dir}/clock";
+    local $ENV{SLOW_SYNC_IF} = "$self->{dir}/disk-is-slow";
     $self->{nginx_pid} = $self->spawn("nginx.out", $self->{nginx}, "-p", "$self->{dir}/nginx", "-c", "$self->{dir}/nginx.conf",
         "-e", "$self->{dir}/error.log");
     $self->await(15, sub { eval { $self->status } }) or die "nginx does not start: " . $self->error_log . `cat $self->{dir}/nginx.out`;
@@ -256,6 +273,14 @@ sub start_nginx {
 sub error_log {
     my ($self) = @_;
     open my $in, "<", "$self->{dir}/error.log" or return "";
+    local $/;
+    return scalar(<$in>) // "";
+}
+
+# Of a server{} that says "access_log DIR/access.log".
+sub access_log {
+    my ($self) = @_;
+    open my $in, "<", "$self->{dir}/access.log" or return "";
     local $/;
     return scalar(<$in>) // "";
 }
@@ -282,6 +307,39 @@ sub connect_http {
     return IO::Socket::INET->new(PeerAddr => "127.0.0.1", PeerPort => $self->{port}, Timeout => 5);
 }
 
+# nginx's version as a number to compare: 1.22.1 is 1022001.
+sub nginx_version {
+    my ($self) = @_;
+    my ($a, $b, $c) = `$self->{nginx} -v 2>&1` =~ m{nginx/(\d+)\.(\d+)\.(\d+)} or die "no version";
+    return $a * 1_000_000 + $b * 1000 + $c;
+}
+
+# The next answers to requests that were pipelined, each (code, body, head); fewer when the connection ends or is
+# silent for five seconds.  What has come beyond them is kept in $$rest.
+sub answers {
+    my ($self, $socket, $rest, @methods) = @_;
+    my @answers;
+    my $more = sub {
+        vec(my $ready = "", fileno $socket, 1) = 1;
+        return select($ready, undef, undef, 5) > 0 && sysread($socket, $$rest, 65536, length $$rest);
+    };
+    for my $method (@methods) {
+        while ($$rest !~ /\r\n\r\n/) {
+            $more->() or return @answers;
+        }
+        my ($head) = $$rest =~ /^(.*?\r\n\r\n)/s;
+        my ($code) = $head =~ m{^HTTP/1\.1 (\d+)} or return @answers;
+        my ($len) = $head =~ /\r\nContent-Length: (\d+)/i;
+        $len = 0 if $method eq "HEAD" || !defined $len;
+        while (length $$rest < length($head) + $len) {
+            $more->() or return @answers;
+        }
+        push @answers, [$code, substr($$rest, length $head, $len), $head];
+        substr $$rest, 0, length($head) + $len, "";
+    }
+    return @answers;
+}
+
 # One request on a kept-alive connection.  (code, body, head), or () when the connection broke.
 sub request {
     my ($self, $socket, $text) = @_;
@@ -291,7 +349,7 @@ sub request {
         sysread($socket, $in, 65536, length $in) or return ();
     }
     my ($head, $body) = split /\r\n\r\n/, $in, 2;
-    my ($len) = $head =~ /\r\nContent-Length: (\d+)/i;
+    my ($len) = $text =~ /^HEAD / ? 0 : $head =~ /\r\nContent-Length: (\d+)/i;
     if (defined $len) {
         while (length $body < $len) {
             sysread($socket, $body, 65536, length $body) or return ();

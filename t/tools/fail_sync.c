@@ -1,8 +1,8 @@
 /*
- * fail_sync.c - preloaded into nginx by t/wire.t: a disk that cannot sync.
+ * fail_sync.c - preloaded into nginx by t/wire.t and t/abort.t: a disk that cannot sync, or takes its time.
  *
- * fdatasync() fails with EIO as long as the file named by FAIL_SYNC_IF exists.  The
- * name is taken when the program starts, since nginx clears its environment.
+ * fdatasync() fails with EIO as long as the file named by FAIL_SYNC_IF exists, and takes 200 ms as long as
+ * that of SLOW_SYNC_IF does.  The names are taken when the program starts, since nginx clears its environment.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,14 +12,21 @@
 
 int fdatasync(int fd);
 
-static char *broken;
+static char *broken, *slow;
+
+static char *
+name_of(const char *variable)
+{
+    const char *name = getenv(variable);
+
+    return name != NULL ? strdup(name) : NULL;
+}
 
 __attribute__((constructor)) static void
 remember(void)
 {
-    const char *name = getenv("FAIL_SYNC_IF");
-
-    broken = name != NULL ? strdup(name) : NULL;
+    broken = name_of("FAIL_SYNC_IF");
+    slow = name_of("SLOW_SYNC_IF");
 }
 
 int
@@ -29,5 +36,7 @@ fdatasync(int fd)
         errno = EIO;
         return -1;
     }
+    if (slow != NULL && access(slow, F_OK) == 0)
+        usleep(200000);
     return (int) syscall(SYS_fdatasync, fd);
 }
