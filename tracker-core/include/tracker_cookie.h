@@ -29,7 +29,8 @@ struct tracker_cookie {
 
 /*
  * Looks for the cookie of `program` in one Cookie header value
- * ("a=1; aff_7=...; b=2") and verifies both ids.  Call it per header line.
+ * ("a=1; aff_7=...; b=2") and verifies both ids.  Browsers send a name twice when a host and its parent domain both
+ * have one: the earliest first touch and the latest last one of those that verify count.
  */
 enum tracker_cookie_verdict
 tracker_cookie_read(const struct tracker_keys *keys, struct tracker_str header,

@@ -67,6 +67,12 @@ bool tracker_template_check(const uint8_t *compiled, size_t len);
 uint32_t tracker_template_macros(const uint8_t *compiled, size_t len);
 
 /*
+ * The name of the query parameter whose whole value is that macro in a (checked) template: "cid" for
+ * "?cid={click_id}".  Borrowed; len 0 when there is none.
+ */
+struct tracker_str tracker_template_parameter(const uint8_t *compiled, size_t len, enum tracker_macro macro);
+
+/*
  * Expands a checked template; values[m] is the value of macro m (len 0 =
  * empty).  Writes at most cap bytes, no NUL.  Returns the length, or -1 when it
  * would not fit.  Output has no byte below 0x21 nor above 0x7e, whatever the values hold.

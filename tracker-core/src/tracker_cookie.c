@@ -21,6 +21,7 @@
 /* No shorter header holds TRACKER_COOKIES_MAX cookies of ours: "aff_N=" and value each, ';' between them. */
 #define FULL_JAR_LEN (TRACKER_COOKIES_MAX * (PREFIX_LEN + 2 + TRACKER_COOKIE_VALUE_LEN + 1) - 1)
 
+static void touches_join(struct tracker_cookie *into, const struct tracker_cookie *other);
 static bool pair_next(struct tracker_str *header, struct tracker_str *pair);
 static bool value_verify(const struct tracker_keys *keys, struct tracker_str value,
                          struct tracker_cookie *out);
@@ -32,20 +33,37 @@ tracker_cookie_read(const struct tracker_keys *keys, struct tracker_str header, 
                     struct tracker_cookie *out)
 {
     char     buf[NAME_MAX];
-    unsigned broken = 0;
+    unsigned seen = 0;
     struct tracker_str name = name_format(buf, program), pair;
+    struct tracker_cookie cookie;
+    enum tracker_cookie_verdict verdict = TRACKER_COOKIE_NONE;
 
-    while (pair_next(&header, &pair)) {
+    while (seen < DUPLICATES_MAX && pair_next(&header, &pair)) {
         if (pair.len < name.len || memcmp(pair.data, name.data, name.len) != 0)
             continue;
         pair.data += name.len;
         pair.len -= name.len;
-        if (value_verify(keys, pair, out))
-            return TRACKER_COOKIE_OK;
-        if (++broken == DUPLICATES_MAX)
-            break;
+        seen++;
+        if (verdict != TRACKER_COOKIE_OK)
+            verdict = value_verify(keys, pair, out) ? TRACKER_COOKIE_OK : TRACKER_COOKIE_BROKEN;
+        else if (value_verify(keys, pair, &cookie))
+            touches_join(out, &cookie);
     }
-    return broken > 0 ? TRACKER_COOKIE_BROKEN : TRACKER_COOKIE_NONE;
+    return verdict;
+}
+
+/* Two cookies of one name, of a host and of its parent domain: what the visitor did first, and what he did last. */
+static void
+touches_join(struct tracker_cookie *into, const struct tracker_cookie *other)
+{
+    if (other->first.time_ms < into->first.time_ms) {
+        into->first = other->first;
+        into->first_text = other->first_text;
+    }
+    if (other->last.time_ms > into->last.time_ms) {
+        into->last = other->last;
+        into->last_text = other->last_text;
+    }
 }
 
 bool

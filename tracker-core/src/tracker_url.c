@@ -7,43 +7,12 @@
  * the literal text: everything after them can no longer change the host.
  */
 #include "tracker_url.h"
+#include "tracker_url_class.h"
 
 #define PART_HEADER  4u
 #define PART_RAW     1u  /* flags, bit 0 */
 #define NAME_MAX_LEN 32u  /* of a macro's name */
 #define HOST_MAX_LEN 253u /* of a domain name; RFC 1035 */
-
-/* What a byte may be; RFC 3986, section 2 and 3. */
-enum {
-    UNRESERVED = 1, /* kept by {name} */
-    URL_SAFE = 2,   /* kept by {_name}: unreserved, sub-delims and ":@/?" */
-    LITERAL = 4,    /* may stand in a template's own text */
-    HEX = 8,
-    HOST = 16, /* of a registered name or an IPv4 address */
-    NAME = 32  /* of a macro */
-};
-
-#define ALNUM  (UNRESERVED | URL_SAFE | LITERAL | HOST | NAME)
-#define HEXNUM (ALNUM | HEX)
-
-static const uint8_t class_of[256] = {
-    ['0' ... '9'] = HEXNUM,
-    ['A' ... 'F'] = HEXNUM,
-    ['a' ... 'f'] = HEXNUM,
-    ['G' ... 'Z'] = ALNUM,
-    ['g' ... 'z'] = ALNUM,
-    ['_'] = UNRESERVED | URL_SAFE | LITERAL | HOST | NAME,
-    ['-'] = UNRESERVED | URL_SAFE | LITERAL | HOST,
-    ['.'] = UNRESERVED | URL_SAFE | LITERAL | HOST,
-    ['~'] = UNRESERVED | URL_SAFE | LITERAL,
-    ['!'] = URL_SAFE | LITERAL, ['$'] = URL_SAFE | LITERAL, ['&'] = URL_SAFE | LITERAL,
-    ['\''] = URL_SAFE | LITERAL, ['('] = URL_SAFE | LITERAL, [')'] = URL_SAFE | LITERAL,
-    ['*'] = URL_SAFE | LITERAL, ['+'] = URL_SAFE | LITERAL, [','] = URL_SAFE | LITERAL,
-    [';'] = URL_SAFE | LITERAL, ['='] = URL_SAFE | LITERAL, [':'] = URL_SAFE | LITERAL,
-    ['@'] = URL_SAFE | LITERAL, ['/'] = URL_SAFE | LITERAL, ['?'] = URL_SAFE | LITERAL,
-    ['#'] = LITERAL, ['['] = LITERAL, [']'] = LITERAL, ['|'] = LITERAL,
-    /* '%' only before two hex digits, braces only around a macro: both are handled by hand. */
-};
 
 /* By number (enum tracker_macro), which is what snapshots store; {sub1}..{sub10} follow. */
 static const struct tracker_str macro_names[] = {
@@ -102,6 +71,7 @@ struct part {
 static char *value_put(char *at, char *end, struct tracker_str value, unsigned flags);
 static const uint8_t *run_end(const uint8_t *p, const uint8_t *stop, unsigned keep);
 static bool part_next(const uint8_t **at, const uint8_t *end, struct part *part);
+static struct tracker_str name_before(struct tracker_str literal);
 static bool text_compile(struct writer *w, struct tracker_str text, const char **error);
 static bool macro_compile(struct writer *w, struct tracker_str text, size_t *used, const char **error);
 static void click_id_append(struct writer *w, struct tracker_str before);
@@ -109,13 +79,11 @@ static void part_open(struct writer *w);
 static void part_close(struct writer *w, unsigned macro, unsigned flags);
 static void literal_put(struct writer *w, struct tracker_str literal);
 static bool literal_clean(struct tracker_str literal);
-static bool escape_at(const char *p, const char *end);
 static const char *authority_parse(struct tracker_str url, struct tracker_str *host, size_t *end);
 static bool host_port_valid(struct tracker_str authority, struct tracker_str *host);
 static bool name_valid(struct tracker_str host);
 static bool address_valid(struct tracker_str host);
 static bool port_valid(struct tracker_str port);
-static int hex_value(uint8_t c);
 
 int
 tracker_template_expand(const uint8_t *compiled, size_t len,
@@ -194,6 +162,39 @@ tracker_template_macros(const uint8_t *compiled, size_t len)
     while (part_next(&compiled, stop, &part))
         used |= UINT32_C(1) << part.macro;
     return used & ~UINT32_C(1); /* bit 0 would be TRACKER_MACRO_NONE */
+}
+
+struct tracker_str
+tracker_template_parameter(const uint8_t *compiled, size_t len, enum tracker_macro macro)
+{
+    const uint8_t     *stop = compiled + len;
+    struct part        part, next;
+    struct tracker_str name;
+
+    for (bool more = part_next(&compiled, stop, &part); more; part = next) {
+        more = part_next(&compiled, stop, &next);
+        if (part.macro != macro || (more && (next.literal.len == 0 || memchr("&#", next.literal.data[0], 2) == NULL)))
+            continue;
+        name = name_before(part.literal);
+        if (name.len != 0)
+            return name;
+    }
+    return TRACKER_STR_NONE;
+}
+
+/* "cid" of a literal that ends with "?cid=" or "&cid=": unreserved bytes only, nothing that wants decoding. */
+static struct tracker_str
+name_before(struct tracker_str literal)
+{
+    size_t start = literal.len;
+
+    if (literal.len == 0 || literal.data[--start] != '=')
+        return TRACKER_STR_NONE;
+    while (start > 0 && (class_of[(uint8_t) literal.data[start - 1]] & UNRESERVED) != 0)
+        start--;
+    if (start == 0 || memchr("?&", literal.data[start - 1], 2) == NULL)
+        return TRACKER_STR_NONE;
+    return (struct tracker_str){ literal.data + start, literal.len - 1 - start };
 }
 
 bool
@@ -419,14 +420,6 @@ literal_clean(struct tracker_str literal)
     return true;
 }
 
-/* Whether a complete percent-escape begins at p, which lies before end. */
-static bool
-escape_at(const char *p, const char *end)
-{
-    return *p == '%' && end - p >= 3 && (class_of[(uint8_t) p[1]] & HEX) != 0
-           && (class_of[(uint8_t) p[2]] & HEX) != 0;
-}
-
 struct tracker_str
 tracker_url_host(struct tracker_str url)
 {
@@ -542,13 +535,6 @@ tracker_url_decode(struct tracker_str in, char *out, size_t cap)
         }
     }
     return len;
-}
-
-/* c is a hex digit. */
-static int
-hex_value(uint8_t c)
-{
-    return c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
 }
 
 bool

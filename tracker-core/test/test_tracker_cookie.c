@@ -186,6 +186,32 @@ test_duplicates(void **state)
     }
 }
 
+/*
+ * A host and its parent domain both have the cookie: which comes first depends on when each was made, so that the
+ * earliest first and the latest last touch count, in whatever order; one that does not verify says nothing.
+ */
+static void
+test_host_and_parent(void **state)
+{
+    static const unsigned times[][2] = { { 1000, 2000 }, { 500, 1500 }, { 3000, 3000 } };
+    char header[1024];
+    struct tracker_cookie cookie;
+
+    for (unsigned order = 0; order < 6; order++) {
+        unsigned a = order % 3, b = (a + 1 + order / 3) % 3, c = 3 - a - b;
+        size_t len = cookie_write(header, 7, times[a][0], times[a][1]);
+
+        len += (size_t) sprintf(header + len, "; aff_7=junk; ");
+        len += cookie_write(header + len, 7, times[b][0], times[b][1]);
+        len += (size_t) sprintf(header + len, "; x=y; ");
+        len += cookie_write(header + len, 7, times[c][0], times[c][1]);
+        assert_int_equal(cookie_read(header, len, 7, &cookie), TRACKER_COOKIE_OK);
+        assert_int_equal(cookie.first.time_ms, 500);
+        assert_int_equal(cookie.last.time_ms, 3000);
+        assert_int_equal(memcmp(cookie.first_text.data, cookie.last_text.data, TRACKER_CLICK_ID_LEN) < 0, true);
+    }
+}
+
 static void
 test_evict_only_when_full(void **state)
 {
@@ -336,6 +362,7 @@ main(void)
         cmocka_unit_test(test_broken),
         cmocka_unit_test(test_retired_key),
         cmocka_unit_test(test_duplicates),
+        cmocka_unit_test(test_host_and_parent),
         cmocka_unit_test(test_evict_only_when_full),
         cmocka_unit_test(test_evict_is_the_oldest),
         cmocka_unit_test(test_evict_ignores_strangers),

@@ -721,6 +721,32 @@ test_query(void **state)
     }
 }
 
+static void
+must_carry(const char *text, const char *name)
+{
+    struct compiled c = compile(text, 0);
+    struct tracker_str got = tracker_template_parameter(c.bytes, c.len, TRACKER_MACRO_CLICK_ID);
+
+    if (!tracker_str_eq(got, (struct tracker_str){ name, strlen(name) }))
+        fail_msg("%s carries the id as '%.*s', not as '%s'", text, (int) got.len, got.data, name);
+    free(c.bytes);
+}
+
+static void
+test_parameter(void **state)
+{
+    must_carry("https://a/?cid={click_id}", "cid");
+    must_carry("https://a/?x=1&cid={_click_id}&y=2", "cid");
+    must_carry("https://a/?x={sub1}&cid={click_id}#f", "cid");
+    must_carry("https://a/{click_id}?a={click_id}x&b=x{click_id}&c={click_id}{sub1}&d={click_id}", "d");
+    must_carry("https://a/?a%5B={click_id}", "");
+    must_carry("https://a/?{click_id}", "");
+    must_carry("https://a/?={click_id}", "");
+    must_carry("https://a/{click_id}", "");
+    must_carry("https://a/?cid={sub1}", "");
+    must_carry("https://a/", "");
+}
+
 int
 main(void)
 {
@@ -741,6 +767,7 @@ main(void)
         cmocka_unit_test(test_host),
         cmocka_unit_test(test_decode),
         cmocka_unit_test(test_encode_then_decode),
+        cmocka_unit_test(test_parameter),
         cmocka_unit_test(test_query),
     };
 
