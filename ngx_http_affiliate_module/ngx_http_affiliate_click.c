@@ -85,6 +85,9 @@ ngx_http_affiliate_click_send(ngx_http_affiliate_visit_t *visit, ngx_uint_t reco
     if (visit->route->rules.len != 0) {
         ngx_http_affiliate_route_choose(visit);
     }
+    if (visit->event.deep.len != 0) {
+        ngx_http_affiliate_deep(visit);
+    }
     if (records) {
         ngx_http_affiliate_visit_encode(visit);
     }

@@ -3,28 +3,74 @@
  */
 #include "ngx_http_affiliate_request.h"
 
+#include "tracker_deep.h"
+#include "tracker_query.h"
+
 #include <sodium.h>
 
+static int       ngx_http_affiliate_expand(ngx_http_affiliate_visit_t *visit, char *url, size_t cap);
+static int       ngx_http_affiliate_follow(ngx_http_affiliate_visit_t *visit, char *url, size_t cap);
+static bool      ngx_http_affiliate_passes(void *data, struct tracker_str name);
 static struct tracker_str ngx_http_affiliate_decimal(u_char *buf, uint64_t number);
 static uint64_t  ngx_http_affiliate_random(void);
 static struct tracker_str ngx_http_affiliate_language(struct tracker_str accept);
 
-/* Fills only the values that the template asks for.  NGX_ERROR: too long, or no memory. */
+void
+ngx_http_affiliate_deep(ngx_http_affiliate_visit_t *visit)
+{
+    struct tracker_click             *event = &visit->event;
+    const ngx_http_affiliate_route_t *route = visit->route;
+
+    /* a fallback, or what a rule chose, is where this visitor has to go */
+    if (visit->template.data != route->link.destination.data) {
+        return;
+    }
+    if (!(route->link.options & TRACKER_LINK_NO_DEEP) && tracker_deep_allowed(event->deep, route->campaign.hosts)) {
+        visit->deep = event->deep;
+    } else {
+        event->flags |= TRACKER_CLICK_DEEP_REFUSED;
+    }
+}
+
 ngx_int_t
 ngx_http_affiliate_destination(ngx_http_affiliate_visit_t *visit)
 {
-    /* One at a time, on the event loop; what the template does not ask
-     * for keeps what an older click left there. */
-    static char               url[TRACKER_URL_MAX];
+    static char url[TRACKER_URL_MAX]; /* one at a time, on the event loop */
+
+    int                 len;
+    char               *copy;
+    ngx_http_request_t *r = visit->request;
+
+    len = visit->deep.len == 0 ? ngx_http_affiliate_expand(visit, url, sizeof(url))
+                               : ngx_http_affiliate_follow(visit, url, sizeof(url));
+    if (len <= 0) {
+        return NGX_ERROR;
+    }
+    if (visit->route->link.options & TRACKER_LINK_PASS_UNKNOWN && r->args.len != 0) {
+        len = (int) tracker_query_pass(url, len, sizeof(url), (struct tracker_str){ (char *) r->args.data, r->args.len },
+                                       ngx_http_affiliate_passes, visit);
+    }
+
+    copy = ngx_pnalloc(r->pool, len);
+    if (copy == NULL) {
+        return NGX_ERROR;
+    }
+    ngx_memcpy(copy, url, len);
+    visit->url = (struct tracker_str){ copy, (size_t) len };
+    return NGX_OK;
+}
+
+/* The chosen template; only the values that it asks for are filled.  The length, or -1. */
+static int
+ngx_http_affiliate_expand(ngx_http_affiliate_visit_t *visit, char *url, size_t cap)
+{
+    /* what the template does not ask for keeps what an older click left there */
     static struct tracker_str values[TRACKER_MACRO_COUNT];
 
-    int                         len;
-    char                       *copy;
     u_char                      affiliate_id[NGX_INT64_LEN], timestamp[NGX_INT64_LEN], random[NGX_INT64_LEN];
     uint32_t                    wanted;
     ngx_http_request_t         *r = visit->request;
     const struct tracker_click *event = &visit->event;
-    const uint8_t              *template = (const uint8_t *) visit->template.data;
 
     values[TRACKER_MACRO_CLICK_ID] = visit->click_id;
 
@@ -53,19 +99,36 @@ ngx_http_affiliate_destination(ngx_http_affiliate_visit_t *visit)
             values[TRACKER_MACRO_RANDOM] = ngx_http_affiliate_decimal(random, ngx_http_affiliate_random());
         }
     }
+    return tracker_template_expand((const uint8_t *) visit->template.data, visit->template.len, values, url, cap);
+}
 
-    len = tracker_template_expand(template, visit->template.len, values, url, sizeof(url));
-    if (len <= 0) {
-        return NGX_ERROR;
-    }
+/*
+ * The deep link, with the click id under the name that the link's own destination has for it: that is where the
+ * advertiser looks.  A link that hands no click id on does not do so here.  The length, or -1.
+ */
+static int
+ngx_http_affiliate_follow(ngx_http_affiliate_visit_t *visit, char *url, size_t cap)
+{
+    int                len = tracker_deep_write(visit->deep, url, cap);
+    struct tracker_str name;
 
-    copy = ngx_pnalloc(r->pool, len);
-    if (copy == NULL) {
-        return NGX_ERROR;
+    if (len < 0 || !(visit->macros & 1u << TRACKER_MACRO_CLICK_ID)) {
+        return len;
     }
-    ngx_memcpy(copy, url, len);
-    visit->url = (struct tracker_str){ copy, (size_t) len };
-    return NGX_OK;
+    name = tracker_template_parameter((const uint8_t *) visit->template.data, visit->template.len,
+                                      TRACKER_MACRO_CLICK_ID);
+    if (name.len == 0) {
+        name = TRACKER_STR("click_id");
+    }
+    len = (int) tracker_query_set(url, len, cap, name, visit->click_id);
+    return len == 0 ? -1 : len;
+}
+
+/* What is not ours belongs to whom the visitor goes to. */
+static bool
+ngx_http_affiliate_passes(void *data, struct tracker_str name)
+{
+    return !ngx_http_affiliate_param_ours(data, name);
 }
 
 static struct tracker_str

@@ -5,11 +5,15 @@
 
 static struct tracker_str *ngx_http_affiliate_visit_field(struct tracker_click *event, struct tracker_str name);
 
-/* The first value of a name counts; values are cut at TRACKER_FIELD_MAX, as the event would cut them. */
+/*
+ * The first value of a name counts; values are cut at TRACKER_FIELD_MAX, as the event would cut them.  A deep link
+ * stays whole: it is where the visitor goes, and the event cuts what it keeps of it.
+ */
 ngx_int_t
 ngx_http_affiliate_visit_params(ngx_http_affiliate_visit_t *visit)
 {
     char               *out = NULL;
+    size_t              max;
     ngx_uint_t          encoded;
     ngx_http_request_t *r = visit->request;
     struct tracker_str  rest = { (char *) r->args.data, r->args.len }, name, value, *field;
@@ -17,13 +21,14 @@ ngx_http_affiliate_visit_params(ngx_http_affiliate_visit_t *visit)
     encoded = memchr(rest.data, '%', rest.len) != NULL || memchr(rest.data, '+', rest.len) != NULL;
 
     while (tracker_query_next(&rest, &name, &value)) {
-        field = ngx_http_affiliate_visit_field(&visit->event, name);
+        field = ngx_http_affiliate_visit_field(&visit->event, ngx_http_affiliate_alias(visit->conf, name));
         if (field == NULL || field->len != 0 || value.len == 0) {
             continue;
         }
+        max = field == &visit->event.deep ? value.len : ngx_min(value.len, TRACKER_FIELD_MAX);
 
         if (!encoded) {
-            *field = (struct tracker_str){ value.data, ngx_min(value.len, TRACKER_FIELD_MAX) };
+            *field = (struct tracker_str){ value.data, max };
             continue;
         }
 
@@ -35,10 +40,20 @@ ngx_http_affiliate_visit_params(ngx_http_affiliate_visit_t *visit)
             }
         }
         *field = (struct tracker_str){ out, 0 };
-        field->len = tracker_url_decode(value, out, ngx_min(value.len, TRACKER_FIELD_MAX));
+        field->len = tracker_url_decode(value, out, max);
         out += field->len;
     }
     return NGX_OK;
+}
+
+ngx_uint_t
+ngx_http_affiliate_param_ours(ngx_http_affiliate_visit_t *visit, struct tracker_str name)
+{
+    static const struct tracker_str prefix = { TRACKER_COOKIE_PREFIX, sizeof(TRACKER_COOKIE_PREFIX) - 1 };
+
+    return ngx_http_affiliate_visit_field(&visit->event, ngx_http_affiliate_alias(visit->conf, name)) != NULL
+           || tracker_str_eq(name, TRACKER_STR("click_id"))
+           || (name.len >= prefix.len && ngx_memcmp(name.data, prefix.data, prefix.len) == 0);
 }
 
 /* Where a parameter goes, or NULL. */
@@ -46,11 +61,16 @@ static struct tracker_str *
 ngx_http_affiliate_visit_field(struct tracker_click *event, struct tracker_str name)
 {
     switch (name.len) {
+    case 3:
+        return ngx_memcmp(name.data, "url", 3) == 0 ? &event->deep : NULL;
     case 4:
         if (ngx_memcmp(name.data, "sub", 3) == 0 && name.data[3] >= '1' && name.data[3] <= '9') {
             return &event->sub[name.data[3] - '1'];
         }
-        return ngx_memcmp(name.data, "cost", 4) == 0 ? &event->cost : NULL;
+        if (ngx_memcmp(name.data, "cost", 4) == 0) {
+            return &event->cost;
+        }
+        return ngx_memcmp(name.data, "deep", 4) == 0 ? &event->deep : NULL;
     case 5:
         return ngx_memcmp(name.data, "sub10", 5) == 0 ? &event->sub[9] : NULL;
     case 6:

@@ -103,6 +103,7 @@ typedef struct {
     struct tracker_str                code;
     struct tracker_str                cookies;
     struct tracker_str                click_id; /* points into the request's context; empty: nothing is recorded */
+    struct tracker_str                deep;     /* the deep link that is followed; empty: none */
     struct tracker_click              event;
     unsigned                          counted;  /* against caps: it is recorded, and a person's */
     ngx_uint_t                        caps_taken;
@@ -134,7 +135,13 @@ void      ngx_http_affiliate_visit_commit(ngx_http_affiliate_visit_t *visit);
 
 /* params.c: the query's parameters into the event.  NGX_ERROR: no memory. */
 ngx_int_t ngx_http_affiliate_visit_params(ngx_http_affiliate_visit_t *visit);
-/* destination.c: expands visit->template into visit->url.  NGX_ERROR: too long, or no memory. */
+/* Whether a parameter of that (decoded) name means something to us: it is never passed on. */
+ngx_uint_t ngx_http_affiliate_param_ours(ngx_http_affiliate_visit_t *visit, struct tracker_str name);
+
+/* destination.c: judges event.deep, which is not empty, once visit->template is chosen, and before the event is
+ * encoded. */
+void      ngx_http_affiliate_deep(ngx_http_affiliate_visit_t *visit);
+/* Makes visit->url of visit->template, or of visit->deep.  NGX_ERROR: too long, or no memory. */
 ngx_int_t ngx_http_affiliate_destination(ngx_http_affiliate_visit_t *visit);
 
 /* ---- where a visit goes (route.c, cap.c) ---- */

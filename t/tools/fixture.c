@@ -12,15 +12,16 @@
  * Rows are words, one row a line; a word is percent-decoded ('+' is a space), "-" is empty:
  *
  *     program   ID STATE ATTRIBUTION COOKIE_DAYS CURRENCY FALLBACK
- *     campaign  ID PROGRAM STATE NAME FALLBACK [LIMIT...]
+ *     campaign  ID PROGRAM STATE NAME FALLBACK [LIMIT...] [hosts=NAME,NAME...]
  *     affiliate ID STATE NAME
  *     link      ID CAMPAIGN AFFILIATE STATE CODE DESTINATION [LIMIT...] [rules=JSON] [redirect=N] [referrer=N]
+ *               [options=N]
  *     agents    LIST | @FILE                     user agents, in the form of tracker-core/data/agents.txt
  *     datacentres ASN...                         ascending
  *     key       API_USER PROGRAM AFFILIATE STATE ROLE SCOPES EXPIRES_MS TEXT
  *
- * A LIMIT is starts=MS, ends=MS, capped_until=MS, cap_day=N or cap_total=N; numbers behind redirect= and referrer=
- * are those of tracker_snapshot.h; rules are the array that the API takes.
+ * A LIMIT is starts=MS, ends=MS, capped_until=MS, cap_day=N or cap_total=N; numbers behind redirect=, referrer= and
+ * options= are those of tracker_snapshot.h; rules are the array that the API takes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -342,6 +343,8 @@ link_option(struct tracker_link_row *row, struct tracker_str word)
         row->redirect = (uint8_t) number(value);
     else if (option(word, "referrer", &value))
         row->referrer_policy = (uint8_t) number(value);
+    else if (option(word, "options", &value))
+        row->options = (uint8_t) number(value);
     else if (!limit_set(&row->limits, word))
         die(word.data, "is no option of a link");
 }
@@ -379,6 +382,29 @@ datacentres_add(struct tracker_snapshot_builder *b, const struct tracker_str *as
     return tracker_snapshot_add_blob(b, TRACKER_BLOB_DATACENTRES, bytes, 4 * (size_t) count);
 }
 
+/* "a.example,.b.example": a line each. */
+static struct tracker_str
+hosts(struct tracker_str list)
+{
+    char *out = malloc(list.len + 1);
+
+    for (size_t i = 0; i < list.len; i++)
+        out[i] = list.data[i] == ',' ? '\n' : list.data[i];
+    out[list.len] = '\n';
+    return (struct tracker_str){ out, list.len + 1 };
+}
+
+static void
+campaign_option(struct tracker_campaign_row *row, struct tracker_str word)
+{
+    struct tracker_str value;
+
+    if (option(word, "hosts", &value))
+        row->hosts = hosts(value);
+    else if (!limit_set(&row->limits, word))
+        die(word.data, "is no option of a campaign");
+}
+
 static int
 row_add(struct tracker_snapshot_builder *b, struct tracker_str *w, int count)
 {
@@ -395,8 +421,7 @@ row_add(struct tracker_snapshot_builder *b, struct tracker_str *w, int count)
         struct tracker_campaign_row row = { .id = number(w[1]), .program = number(w[2]),
                                             .state = number(w[3]), .name = w[4], .fallback = template(w[5]) };
         for (int i = 6; i < count; i++)
-            if (!limit_set(&row.limits, w[i]))
-                die(w[i].data, "is no option of a campaign");
+            campaign_option(&row, w[i]);
         return tracker_snapshot_add_campaign(b, &row);
     }
     if (tracker_str_eq(kind, TRACKER_STR("affiliate")) && count == 4) {
@@ -539,6 +564,7 @@ click_json(json_t *o, const struct tracker_record *record)
     text_set(o, "source", c.source);
     text_set(o, "creative", c.creative);
     text_set(o, "cost", c.cost);
+    text_set(o, "deep", c.deep);
     for (int i = 0; i < TRACKER_SUBS; i++) {
         snprintf(name, sizeof(name), "sub%d", i + 1);
         text_set(o, name, c.sub[i]);

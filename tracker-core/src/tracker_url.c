@@ -168,7 +168,7 @@ struct tracker_str
 tracker_template_parameter(const uint8_t *compiled, size_t len, enum tracker_macro macro)
 {
     const uint8_t     *stop = compiled + len;
-    struct part        part, next;
+    struct part        part, next = { .macro = TRACKER_MACRO_NONE };
     struct tracker_str name;
 
     for (bool more = part_next(&compiled, stop, &part); more; part = next) {
