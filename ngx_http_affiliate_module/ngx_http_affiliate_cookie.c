@@ -23,8 +23,8 @@ ngx_http_affiliate_cookies(ngx_http_request_t *r)
 }
 
 ngx_int_t
-ngx_http_affiliate_set_cookie(ngx_http_request_t *r, struct tracker_str cookies, uint32_t program,
-                              uint32_t days, const char *first, const char *last)
+ngx_http_affiliate_set_cookie(ngx_http_request_t *r, struct tracker_str cookies,
+                              const ngx_http_affiliate_route_t *route, const char *first, const char *last)
 {
     u_char                        *p;
     uint32_t                       oldest;
@@ -33,26 +33,20 @@ ngx_http_affiliate_set_cookie(ngx_http_request_t *r, struct tracker_str cookies,
 
     attributes = &alcf->cookie.attributes;
 
-    value.data = ngx_pnalloc(r->pool, sizeof(TRACKER_COOKIE_PREFIX) + NGX_INT32_LEN + TRACKER_COOKIE_VALUE_LEN
-                                          + sizeof("=; Max-Age=") + NGX_INT64_LEN + attributes->len);
+    value.data = ngx_pnalloc(r->pool, route->cookie_name_len + TRACKER_COOKIE_VALUE_LEN + route->cookie_age_len
+                                          + attributes->len);
     if (value.data == NULL) {
         return NGX_ERROR;
     }
 
-    /* on the click path: ngx_sprintf would cost more than all the rest of this function */
-    p = ngx_cpymem(value.data, TRACKER_COOKIE_PREFIX, sizeof(TRACKER_COOKIE_PREFIX) - 1);
-    p = ngx_http_affiliate_number(p, program);
-    *p++ = '=';
+    p = ngx_cpymem(value.data, route->cookie_name, route->cookie_name_len);
     tracker_cookie_value((char *) p, first, last);
     p += TRACKER_COOKIE_VALUE_LEN;
-    if (days != 0) {
-        p = ngx_cpymem(p, "; Max-Age=", sizeof("; Max-Age=") - 1);
-        p = ngx_http_affiliate_number(p, (uint64_t) days * 24 * 60 * 60);
-    }
+    p = ngx_cpymem(p, route->cookie_age, route->cookie_age_len);
     p = ngx_cpymem(p, attributes->data, attributes->len);
     value.len = p - value.data;
 
-    if (cookies.len != 0 && tracker_cookie_evict(cookies, program, &oldest)
+    if (cookies.len != 0 && tracker_cookie_evict(cookies, route->program.id, &oldest)
         && ngx_http_affiliate_evict_cookie(r, attributes, oldest) != NGX_OK)
     {
         return NGX_ERROR;

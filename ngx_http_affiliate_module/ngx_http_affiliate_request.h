@@ -58,6 +58,9 @@ typedef struct {
     uint32_t                     fallback_macros;
     struct tracker_str           rules;    /* compiled: whom they send elsewhere; empty: nobody */
     ngx_uint_t                   limited;  /* link or campaign have dates or caps, and are active */
+    size_t                       cookie_name_len, cookie_age_len;
+    u_char                       cookie_name[sizeof(TRACKER_COOKIE_PREFIX "=") + NGX_INT32_LEN];
+    u_char                       cookie_age[sizeof("; Max-Age=") + NGX_INT64_LEN]; /* until the browser closes: empty */
     struct tracker_link_row      link;
     struct tracker_campaign_row  campaign;
     struct tracker_program_row   program;
@@ -233,10 +236,10 @@ struct tracker_str ngx_http_affiliate_address(ngx_connection_t *c);
 
 /* All Cookie lines as one value; borrowed, or joined in r->pool when there are several. */
 struct tracker_str ngx_http_affiliate_cookies(ngx_http_request_t *r);
-/* Sets aff_<program>=first.last for `days` (0: until the browser
- * closes), and evicts the oldest of too many. */
-ngx_int_t ngx_http_affiliate_set_cookie(ngx_http_request_t *r, struct tracker_str cookies, uint32_t program,
-                                        uint32_t days, const char *first, const char *last);
+/* Sets the cookie of the route's program, aff_<program>=first.last, and evicts the oldest of too many. */
+ngx_int_t ngx_http_affiliate_set_cookie(ngx_http_request_t *r, struct tracker_str cookies,
+                                        const ngx_http_affiliate_route_t *route, const char *first,
+                                        const char *last);
 
 /* ---- fields.c: a conversion's parameters ---- */
 

@@ -17,6 +17,7 @@ static ngx_http_affiliate_route_t ngx_http_affiliate_routes[NGX_HTTP_AFFILIATE_R
 static ngx_int_t ngx_http_affiliate_route_rows(const struct tracker_snapshot *snapshot, struct tracker_str code,
                                                ngx_http_affiliate_route_t *route);
 static void      ngx_http_affiliate_route_decide(ngx_http_affiliate_route_t *route);
+static void      ngx_http_affiliate_route_cookie(ngx_http_affiliate_route_t *route);
 static uint32_t  ngx_http_affiliate_route_macros(struct tracker_str template);
 static ngx_uint_t ngx_http_affiliate_route_limited(const struct tracker_limits *limits);
 static uint32_t  ngx_http_affiliate_route_closed(ngx_http_affiliate_visit_t *visit);
@@ -85,6 +86,7 @@ ngx_http_affiliate_route_decide(ngx_http_affiliate_route_t *route)
         route->flags |= TRACKER_CLICK_NOT_ACCRUING;
     }
 
+    ngx_http_affiliate_route_cookie(route);
     route->fallback = route->campaign.fallback.len != 0 ? route->campaign.fallback : route->program.fallback;
     route->fallback_macros = ngx_http_affiliate_route_macros(route->fallback);
 
@@ -99,6 +101,19 @@ ngx_http_affiliate_route_decide(ngx_http_affiliate_route_t *route)
     route->rules = route->link.rules;
     route->limited = ngx_http_affiliate_route_limited(&route->link.limits)
                      || ngx_http_affiliate_route_limited(&route->campaign.limits);
+}
+
+/* All of the program's cookie that is the same for each visitor: numbers are dear on the click path. */
+static void
+ngx_http_affiliate_route_cookie(ngx_http_affiliate_route_t *route)
+{
+    uint64_t seconds = (uint64_t) route->program.cookie_days * 24 * 60 * 60;
+
+    route->cookie_name_len =
+        ngx_sprintf(route->cookie_name, TRACKER_COOKIE_PREFIX "%uD=", route->program.id) - route->cookie_name;
+    if (seconds != 0) {
+        route->cookie_age_len = ngx_sprintf(route->cookie_age, "; Max-Age=%uL", seconds) - route->cookie_age;
+    }
 }
 
 static uint32_t

@@ -117,8 +117,8 @@ ngx_http_affiliate_visit_remember(ngx_http_affiliate_visit_t *visit)
     if (event->flags & TRACKER_CLICK_NO_COOKIE_SET || visit->click_id.len == 0) {
         return NGX_OK;
     }
-    return ngx_http_affiliate_set_cookie(visit->request, visit->cookies, event->program,
-                                         visit->route->program.cookie_days, first.data, visit->click_id.data);
+    return ngx_http_affiliate_set_cookie(visit->request, visit->cookies, visit->route, first.data,
+                                         visit->click_id.data);
 }
 
 void
