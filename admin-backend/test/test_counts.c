@@ -66,7 +66,8 @@ clicks_are_counted_once(void **state)
     test_run(test->pool, "UPDATE journals SET next_seq = 13 WHERE id = 2");
     test_run(test->pool, "INSERT INTO clicks (journal_id, seq, time_ms, received_ms, program_id, campaign_id, link_id,"
                          " affiliate_id, flags, click_id, config_version) SELECT 2, seq + 10, time_ms, received_ms,"
-                         " program_id, campaign_id, link_id, affiliate_id, 0, click_id, config_version FROM clicks WHERE journal_id = 2 AND seq IN (1, 2)");
+                         " program_id, campaign_id, link_id, affiliate_id, 0, click_id, config_version FROM clicks"
+                         " WHERE journal_id = 2 AND seq IN (1, 2)");
     assert_int_equal(rollup_run(test->pool), DB_OK);
     assert_int_equal(test_int(test->pool, "SELECT sum(clicks) AS n FROM click_stats"), 20010 * 3 / 5 + 2);
 
