@@ -388,6 +388,18 @@ CREATE INDEX conversion_facts_open ON conversion_facts (retry_us) WHERE outcome 
 
 -- ---------------------------------------------------------------- derived
 
+-- Clicks that are judged otherwise today than at the edge (`affiliated rescore`): what counts is this, where there
+-- is such a row.  The click stays as it came.
+CREATE TABLE click_verdicts (
+    journal_id @int@ NOT NULL,
+    seq        @int@ NOT NULL,
+    flags      @int@ NOT NULL,                 -- all of them, as clicks.flags
+    reasons    TEXT NOT NULL,                  -- what differs from the click's own, such as '+bot -datacentre'
+    at_us      @int@ NOT NULL,
+    actor      TEXT NOT NULL,
+    PRIMARY KEY (journal_id, seq)
+) @clustered@;
+
 CREATE TABLE click_stats (
     day          @int@ NOT NULL,               -- days since 1970, UTC
     affiliate_id @int@ NOT NULL,

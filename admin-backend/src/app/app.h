@@ -4,6 +4,7 @@
 #ifndef AFFILIATED_APP_H
 #define AFFILIATED_APP_H
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "app/config.h"
@@ -19,6 +20,7 @@ struct app {
     bool                has_keys;
     struct db_pool     *pool;
     struct service      service;
+    atomic_bool         stopping;    /* long jobs end at their next step */
     int                 lock;        /* fd of <state>/affiliated.lock, or -1 */
 };
 

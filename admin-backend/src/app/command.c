@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "service/view.h"
+
 #define NEEDS_SERVICE                                                                                        \
     (CONFIG_NEEDS_DATABASE | CONFIG_NEEDS_KEYS | CONFIG_NEEDS_STATE | CONFIG_NEEDS_BASE_URL)
 
@@ -25,6 +27,10 @@ const struct command commands[] = {
       CONFIG_NEEDS_DATABASE, command_stats },
     { "export", "clicks [--format csv] [--from TIME] [--to TIME]", "rows to standard output", COMMAND_READS,
       CONFIG_NEEDS_DATABASE, command_export },
+    { "agents", "[--list FILE]", "what User-Agents on standard input are judged to be, one a line", COMMAND_PLAIN, 0,
+      command_agents },
+    { "rescore", "[--from TIME] [--to TIME] [--rate N] [--dry-run]", "judge clicks again by today's lists",
+      COMMAND_WRITES, NEEDS_SERVICE, command_rescore },
     { "snapshot", "--out FILE", "the file an edge reads, for an edge without a backend", COMMAND_READS,
       CONFIG_NEEDS_DATABASE | CONFIG_NEEDS_KEYS, command_snapshot },
     { "drain", "DIR", "ship what an edge's state folder still holds, before it is removed", COMMAND_PLAIN,
@@ -93,6 +99,15 @@ command_option(int argc, char **argv, const char *name)
             return argv[i + 1];
     }
     return NULL;
+}
+
+bool
+command_time(int argc, char **argv, const char *name, int64_t otherwise, int64_t *us)
+{
+    const char *text = command_option(argc, argv, name);
+
+    *us = otherwise;
+    return text == NULL || view_parse_time_us(text, us);
 }
 
 bool

@@ -39,9 +39,11 @@ int command_usage(struct command_io *io, const char *name);
 int command_refused(struct command_io *io, const char *name, struct service_error *error);
 /* The value of "--name VALUE", or NULL. */
 const char *command_option(int argc, char **argv, const char *name);
+/* The time of "--name TIME" in *us, or `otherwise`.  False: it is none. */
+bool        command_time(int argc, char **argv, const char *name, int64_t otherwise, int64_t *us);
 bool        command_flag(int argc, char **argv, const char *name);
 
-/* In command_people.c, command_read.c, command_edge.c, daemon.c. */
+/* In command_people.c, command_read.c, command_edge.c, command_detection.c, daemon.c. */
 int command_user(struct app *app, struct command_io *io, int argc, char **argv);
 int command_token(struct app *app, struct command_io *io, int argc, char **argv);
 int command_demo(struct app *app, struct command_io *io, int argc, char **argv);
@@ -50,6 +52,8 @@ int command_stats(struct app *app, struct command_io *io, int argc, char **argv)
 int command_export(struct app *app, struct command_io *io, int argc, char **argv);
 int command_verify(struct app *app, struct command_io *io, int argc, char **argv);
 int command_snapshot(struct app *app, struct command_io *io, int argc, char **argv);
+int command_agents(struct app *app, struct command_io *io, int argc, char **argv);
+int command_rescore(struct app *app, struct command_io *io, int argc, char **argv);
 int command_keygen(struct app *app, struct command_io *io, int argc, char **argv);
 int command_drain(struct app *app, struct command_io *io, int argc, char **argv);
 int command_serve(struct app *app, struct command_io *io, int argc, char **argv);

@@ -53,14 +53,6 @@ command_stats(struct app *app, struct command_io *io, int argc, char **argv)
 
 /* ---- export ---- */
 
-static bool
-time_option(int argc, char **argv, const char *name, int64_t otherwise, int64_t *us)
-{
-    const char *text = command_option(argc, argv, name);
-    *us = otherwise;
-    return text == NULL || view_parse_time_us(text, us);
-}
-
 /* export clicks [--format csv] [--from TIME] [--to TIME]: [from, to) by the edge's time. */
 int
 command_export(struct app *app, struct command_io *io, int argc, char **argv)
@@ -69,8 +61,8 @@ command_export(struct app *app, struct command_io *io, int argc, char **argv)
     int64_t     from_us, to_us;
 
     if (argc < 2 || strcmp(argv[1], "clicks") != 0 || (format != NULL && strcmp(format, "csv") != 0)
-        || !time_option(argc, argv, "--from", 0, &from_us)
-        || !time_option(argc, argv, "--to", INT64_MAX, &to_us))
+        || !command_time(argc, argv, "--from", 0, &from_us)
+        || !command_time(argc, argv, "--to", INT64_MAX, &to_us))
         return command_usage(io, argv[0]);
     if (export_clicks(&app->service, from_us, to_us, io->out) != DB_OK)
         return command_failed(io, argv[0], "%s",

@@ -176,6 +176,7 @@ daemon_run(struct app *app, struct command_io *io, unsigned parts)
         log_info("daemon", "ready");
         sigwait(&ends, &signal_number);
         log_info("daemon", "ends by signal %d", signal_number);
+        atomic_store(&app->stopping, true);
         code = COMMAND_OK;
     } else {
         log_error("daemon", "cannot start: %s", error);

@@ -166,6 +166,7 @@ list_load(struct detection_list *list, const char *what, list_compile compile)
     free(list->bytes);
     list->bytes = bytes;
     list->len = len;
+    list->replaced = true;
     log_info("detection", "the list of %s is %s", what, list->path);
     return changed;
 }

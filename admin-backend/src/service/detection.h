@@ -17,6 +17,7 @@ struct detection_list {
     const char *path;  /* NULL: the built-in list; borrowed */
     struct stat seen;  /* of the file at the last look; zeros: it was not there */
     bool        looked;
+    bool        replaced; /* by the file */
     uint8_t    *bytes; /* owned */
     size_t      len;
 };

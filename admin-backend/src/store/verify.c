@@ -1,6 +1,7 @@
 #include "store/verify.h"
 
 #include "store/plan.h"
+#include "tracker_event.h"
 
 /* An unsealed transaction, or a journal's count, is no violation while it may still be on its way. */
 #define SEAL_WITHIN_US "300000000"
@@ -13,6 +14,10 @@
 #define AMOUNT(x)     "CASE WHEN " x " BETWEEN -" MINOR_MAX " AND " MINOR_MAX " THEN " x " ELSE 0 END"
 #define SUM(x)        "CAST(COALESCE(SUM(" AMOUNT(x) "), 0) AS BIGINT)"
 #define SUM_OF(x, of) "CAST(COALESCE(SUM(CASE WHEN " of " THEN " AMOUNT(x) " ELSE 0 END), 0) AS BIGINT)"
+
+/* Clicks and views that are recorded and not counted. */
+#define UNCOUNTED(flags) "(" flags " & 3928) <> 0"
+_Static_assert(TRACKER_CLICK_UNCOUNTED == 3928, "keep UNCOUNTED in step");
 
 /* Every amount there is, with its currency and how to find it. */
 #define AMOUNTS                                                                                                      \
@@ -258,6 +263,30 @@ static const struct {
       " beyond its end' AS text FROM journal_gaps g LEFT JOIN journals j ON j.id = g.journal_id"
       " WHERE j.id IS NULL OR g.from_seq < 1 OR g.from_seq >= g.to_seq OR g.to_seq > j.next_seq"
       " ORDER BY g.journal_id, g.from_seq" },
+    /* What counts is the latest verdict on a click. */
+    { 19, false,
+      "SELECT 'day ' || day || ' of affiliate ' || affiliate_id || ', link ' || link_id || ' counts wrongly: ' || SUM(clicks)"
+      " || ' clicks, ' || SUM(uniques) || ' uniques, ' || SUM(marked) || ' marked, ' || SUM(impressions)"
+      " || ' impressions too many' AS text FROM"
+      " (SELECT day, affiliate_id, campaign_id, link_id, clicks, uniques, marked, impressions FROM click_stats UNION ALL"
+      "  SELECT c.time_ms / 86400000, c.affiliate_id, c.campaign_id, c.link_id,"
+      "   -SUM(CASE WHEN " UNCOUNTED("COALESCE(v.flags, c.flags)") " THEN 0 ELSE 1 END),"
+      "   -SUM(CASE WHEN " UNCOUNTED("COALESCE(v.flags, c.flags)") " OR (COALESCE(v.flags, c.flags) & 1) <> 0 THEN 0 ELSE 1"
+      "    END), -SUM(CASE WHEN " UNCOUNTED("COALESCE(v.flags, c.flags)") " THEN 1 ELSE 0 END), 0"
+      "   FROM clicks c JOIN journals j ON j.id = c.journal_id AND c.seq < j.rolled_seq"
+      "   LEFT JOIN click_verdicts v ON v.journal_id = c.journal_id AND v.seq = c.seq"
+      "   GROUP BY c.time_ms / 86400000, c.affiliate_id, c.campaign_id, c.link_id UNION ALL"
+      "  SELECT i.time_ms / 86400000, i.affiliate_id, i.campaign_id, i.link_id, 0, 0, 0,"
+      "   -SUM(CASE WHEN " UNCOUNTED("i.flags") " THEN 0 ELSE 1 END)"
+      "   FROM impressions i JOIN journals j ON j.id = i.journal_id AND i.seq < j.rolled_seq"
+      "   GROUP BY i.time_ms / 86400000, i.affiliate_id, i.campaign_id, i.link_id) x"
+      " GROUP BY day, affiliate_id, campaign_id, link_id"
+      " HAVING SUM(clicks) <> 0 OR SUM(uniques) <> 0 OR SUM(marked) <> 0 OR SUM(impressions) <> 0"
+      " ORDER BY day, affiliate_id, link_id" },
+    { 19, false,
+      "SELECT 'the verdict on ' || v.journal_id || ':' || v.seq || ' has no click, or says nothing new' AS text"
+      " FROM click_verdicts v LEFT JOIN clicks c ON c.journal_id = v.journal_id AND c.seq = v.seq"
+      " WHERE c.seq IS NULL OR c.flags = v.flags ORDER BY v.journal_id, v.seq" },
     { 20, false,
       "SELECT 'commission ' || c.id || ' does not belong to the conversion, program or affiliate of referral '"
       " || c.referral_id AS text FROM commissions c LEFT JOIN referrals r ON r.id = c.referral_id"
