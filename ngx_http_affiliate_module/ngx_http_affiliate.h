@@ -82,6 +82,8 @@ typedef struct {
     X(CONVERSIONS, "conversions", "Conversions on disk and answered 200.")                                     \
     X(CONVERSIONS_REFUSED, "conversions_refused", "Conversions answered 4xx.")                                 \
     X(CONVERSIONS_UNAVAILABLE, "conversions_unavailable", "Conversions answered 5xx: the sender tries again.") \
+    X(PIXELS, "pixels", "Conversions recorded by pixels.")                                                     \
+    X(PIXELS_REFUSED, "pixels_refused", "Pixels that recorded nothing.")                                       \
     X(DROPPED_TRAFFIC, "dropped_traffic", "Clicks and views that no journal took.")                            \
     X(DROPPED_MONEY, "dropped_money", "Conversions that no journal took.")                                     \
     X(SNAPSHOTS_LOADED, "snapshots_loaded", "Snapshots taken into use, by all workers.")                       \
@@ -169,6 +171,13 @@ typedef struct {
     ngx_atomic_t oldest_pending_ms;   /* wall clock of its oldest uncommitted record; 0: none */
 } __attribute__((aligned(64))) ngx_http_affiliate_slot_t;
 
+/* How often each of many came in this minute (rate.c). */
+#define NGX_HTTP_AFFILIATE_RATES 2048
+
+typedef struct {
+    ngx_atomic_t places[NGX_HTTP_AFFILIATE_RATES];
+} ngx_http_affiliate_rates_t;
+
 /* One link's clicks, of all workers.  Links come in as they are clicked and stay as long as the zone. */
 typedef struct {
     ngx_atomic_t link;      /* its id; 0: a free place */
@@ -200,6 +209,8 @@ struct ngx_http_affiliate_zone_s {
     ngx_atomic_t homeless[2]; /* by kind - 1: dropped by workers without a journal; the next new one counts them */
     ngx_atomic_t caps_full; /* it was said that caps has no room */
     ngx_atomic_t errors[NGX_HTTP_AFFILIATE_ERRORS_MAX]; /* answers by ngx_http_affiliate_error_e */
+    ngx_http_affiliate_rates_t users;     /* requests by API user */
+    ngx_http_affiliate_rates_t addresses; /* pixels by address */
     ngx_http_affiliate_slot_t slots[NGX_HTTP_AFFILIATE_SLOTS];
     ngx_http_affiliate_cap_t        caps[NGX_HTTP_AFFILIATE_CAPS];
     ngx_http_affiliate_link_count_t other;   /* links that found no place */

@@ -16,15 +16,18 @@ _Static_assert(NGX_HTTP_AFFILIATE_ERROR_COUNT <= NGX_HTTP_AFFILIATE_ERRORS_MAX, 
 #define NGX_HTTP_AFFILIATE_ERROR_FORMAT                                                                        \
     "{\"error\":{\"code\":\"%s\",\"message\":\"%s\",\"doc_url\":\"/docs/errors#%s\"}}\n"
 
+static ngx_int_t ngx_http_affiliate_add_next_minute(ngx_http_request_t *r);
+
 ngx_int_t
 ngx_http_affiliate_send_error(ngx_http_request_t *r, const ngx_http_affiliate_error_t *error)
 {
     size_t    len;
     ngx_str_t body;
 
-    (void) ngx_atomic_fetch_add(&ngx_http_affiliate_zone->errors[error - ngx_http_affiliate_errors], 1);
+    ngx_http_affiliate_count_error(error);
     if ((error->status == 405 && ngx_http_affiliate_add_literal(r, "Allow", "GET, POST") != NGX_OK)
         || (error->status == 401 && ngx_http_affiliate_add_literal(r, "WWW-Authenticate", "Bearer") != NGX_OK)
+        || (error->status == 429 && ngx_http_affiliate_add_next_minute(r) != NGX_OK)
         || (error->status == 503 && ngx_http_affiliate_add_literal(r, "Retry-After", "2") != NGX_OK))
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -39,6 +42,26 @@ ngx_http_affiliate_send_error(ngx_http_request_t *r, const ngx_http_affiliate_er
     body.len = ngx_sprintf(body.data, NGX_HTTP_AFFILIATE_ERROR_FORMAT, error->code, error->message,
                            error->code) - body.data;
     return ngx_http_affiliate_send_json(r, error->status, &body);
+}
+
+void
+ngx_http_affiliate_count_error(const ngx_http_affiliate_error_t *error)
+{
+    (void) ngx_atomic_fetch_add(&ngx_http_affiliate_zone->errors[error - ngx_http_affiliate_errors], 1);
+}
+
+/* Rates are counted by minutes of the clock. */
+static ngx_int_t
+ngx_http_affiliate_add_next_minute(ngx_http_request_t *r)
+{
+    ngx_str_t value;
+
+    value.data = ngx_pnalloc(r->pool, NGX_TIME_T_LEN);
+    if (value.data == NULL) {
+        return NGX_ERROR;
+    }
+    value.len = ngx_http_affiliate_number(value.data, 60 - (uint64_t) ngx_time() % 60) - value.data;
+    return ngx_http_affiliate_add_header(r, "Retry-After", sizeof("Retry-After") - 1, &value);
 }
 
 ngx_int_t
@@ -83,6 +106,17 @@ ngx_http_affiliate_send_text(ngx_http_request_t *r, ngx_uint_t status, ngx_str_t
         return rc;
     }
     return ngx_http_output_filter(r, &out);
+}
+
+ngx_int_t
+ngx_http_affiliate_send_gif(ngx_http_request_t *r)
+{
+    /* GIF89a, 1x1, its only colour transparent */
+    static u_char    gif[] = "GIF89a\1\0\1\0\x80\0\0\xff\xff\xff\0\0\0!\xf9\4\1\0\0\0\0,\0\0\0\0\1\0\1\0\0\2\2D\1\0;";
+    static ngx_str_t type = ngx_string("image/gif");
+    ngx_str_t        body = { sizeof(gif) - 1, gif };
+
+    return ngx_http_affiliate_send_text(r, NGX_HTTP_OK, &type, &body);
 }
 
 ngx_int_t

@@ -1,86 +1,286 @@
 /*
- * ngx_http_affiliate_auth.c - who sends this: the API key, checked before the body is read.
+ * ngx_http_affiliate_auth.c - who sends this: an API key in a header, a token that the operator configured, or a
+ * signature.
  *
- * Order: key known, user active, not expired, scope.  The backend checks again;
- * this is early rejection, and it must say the same.
+ * In that order; the first that is there decides.  What may be said before the body is read is said then: only
+ * a signature that covers a body has to wait for it.
  */
-#include "ngx_http_affiliate_request.h"
+#include "ngx_http_affiliate_postback.h"
 
 #include <sodium.h>
 
-#define NGX_HTTP_AFFILIATE_KEY_MAX 256 /* bytes; longer is no key of ours and is not hashed */
+#include "tracker_signature.h"
 
+#define NGX_HTTP_AFFILIATE_KEY_MAX   256 /* bytes; longer is no key of ours and is not hashed */
+#define NGX_HTTP_AFFILIATE_TS_MAX_S  300 /* a signed request's ts may be this far from now */
+#define NGX_HTTP_AFFILIATE_SIGNATURE_PREFIX "sha256="
+
+static const ngx_http_affiliate_error_t *
+ngx_http_affiliate_identify(ngx_http_request_t *r, ngx_http_affiliate_postback_t *postback);
+static const ngx_http_affiliate_error_t *
+ngx_http_affiliate_identify_key(ngx_http_affiliate_postback_t *postback, struct tracker_str key, uint8_t auth);
+static const ngx_http_affiliate_error_t *
+ngx_http_affiliate_identify_signer(ngx_http_request_t *r, ngx_http_affiliate_postback_t *postback);
+static const ngx_http_affiliate_error_t *
+ngx_http_affiliate_verify(ngx_http_request_t *r, const ngx_http_affiliate_postback_t *postback,
+                          struct tracker_str text);
+static const ngx_http_affiliate_error_t *
+ngx_http_affiliate_verify_query(ngx_http_request_t *r, const ngx_http_affiliate_postback_t *postback,
+                                struct tracker_str form);
 static struct tracker_str ngx_http_affiliate_api_key(ngx_http_request_t *r);
+static struct tracker_str ngx_http_affiliate_header(ngx_http_request_t *r, struct tracker_str name);
+static struct tracker_str ngx_http_affiliate_argument(ngx_http_request_t *r, struct tracker_str name);
 static struct tracker_str ngx_http_affiliate_bearer(ngx_table_elt_t *authorization);
 
 const ngx_http_affiliate_error_t *
-ngx_http_affiliate_authenticate(ngx_http_request_t *r, const struct tracker_snapshot *snapshot, uint8_t role,
-                                uint32_t scope, struct tracker_api_user_row *user)
+ngx_http_affiliate_authenticate(ngx_http_request_t *r, ngx_http_affiliate_postback_t *postback, uint8_t role,
+                                uint32_t scope)
 {
-    uint8_t            hash[TRACKER_API_KEY_HASH_LEN];
-    ngx_time_t        *tp = ngx_timeofday();
-    struct tracker_str key = ngx_http_affiliate_api_key(r);
-    struct tracker_api_key_row row;
+    const ngx_http_affiliate_error_t *error;
 
-    if (key.len == 0) {
-        return ngx_http_affiliate_error(KEY_MISSING);
+    error = ngx_http_affiliate_identify(r, postback);
+    if (error == NULL) {
+        error = ngx_http_affiliate_access(r, postback, role, scope);
     }
-    if (key.len > NGX_HTTP_AFFILIATE_KEY_MAX) {
-        return ngx_http_affiliate_error(KEY_UNKNOWN);
+    if (error != NULL) {
+        return error;
     }
 
-    (void) crypto_hash_sha256(hash, (const u_char *) key.data, key.len);
-    if (!tracker_snapshot_api_key(snapshot, hash, &row) || row.state != TRACKER_STATE_ACTIVE
-        || !tracker_snapshot_api_user(snapshot, row.api_user, user))
-    {
-        return ngx_http_affiliate_error(KEY_UNKNOWN); /* or revoked */
-    }
-    if (user->state != TRACKER_STATE_ACTIVE) {
-        return ngx_http_affiliate_error(USER_PAUSED);
-    }
-    if (user->expires_ms != 0 && user->expires_ms <= (uint64_t) tp->sec * 1000 + tp->msec) {
-        return ngx_http_affiliate_error(KEY_EXPIRED);
-    }
-    if (user->role != role || (user->scopes & scope) != scope) {
-        return ngx_http_affiliate_error(SCOPE_DENIED);
+    if (!tracker_snapshot_program(postback->snapshot, postback->user.program, &postback->program)) {
+        ngx_memzero(&postback->program, sizeof(postback->program));
     }
     return NULL;
 }
+
+const ngx_http_affiliate_error_t *
+ngx_http_affiliate_verify_body(ngx_http_request_t *r, ngx_http_affiliate_postback_t *postback,
+                               struct tracker_str body, ngx_uint_t form)
+{
+    const ngx_http_affiliate_error_t *error;
+
+    if (!postback->unverified) {
+        /* a body that the headers did not announce is not in the signature */
+        return postback->auth == TRACKER_AUTH_SIGNATURE && body.len != 0
+                   ? ngx_http_affiliate_error(SIGNATURE_INVALID) : NULL;
+    }
+
+    if (postback->body_signed) {
+        /* nothing vouches for a query beside a signed body */
+        error = r->args.len != 0 ? ngx_http_affiliate_error(SIGNATURE_INVALID)
+                                 : ngx_http_affiliate_verify(r, postback, body);
+    } else {
+        /* and a signed query does not vouch for JSON */
+        error = body.len != 0 && !form ? ngx_http_affiliate_error(SIGNATURE_INVALID)
+                                       : ngx_http_affiliate_verify_query(r, postback, body);
+    }
+    if (error != NULL) {
+        return error;
+    }
+
+    postback->unverified = 0;
+    if (ngx_http_affiliate_rate_over(&ngx_http_affiliate_zone->users, postback->user.id,
+                                     postback->user.rate_minute, 1))
+    {
+        return ngx_http_affiliate_error(RATE_LIMITED);
+    }
+    return NULL;
+}
+
+/* Of two values the first would count, and the signature does not say which of them came first. */
+const ngx_http_affiliate_error_t *
+ngx_http_affiliate_verify_fields(const ngx_http_affiliate_postback_t *postback,
+                                 const ngx_http_affiliate_fields_t *fields)
+{
+    uint64_t           ts, now = (uint64_t) ngx_time();
+    struct tracker_str text = fields->value[NGX_HTTP_AFFILIATE_FIELD_TS];
+    const char        *p = text.data, *last = p + text.len;
+
+    if (postback->auth != TRACKER_AUTH_SIGNATURE) {
+        return NULL;
+    }
+    if (fields->twice) {
+        return ngx_http_affiliate_error(FIELD_TWICE);
+    }
+    if (text.len != 0
+        && (!ngx_http_affiliate_parse_digits(&p, last, 1, 12, &ts) || p != last
+            || (ts > now ? ts - now : now - ts) > NGX_HTTP_AFFILIATE_TS_MAX_S))
+    {
+        return ngx_http_affiliate_error(SIGNATURE_INVALID);
+    }
+    return NULL;
+}
+
+ngx_int_t
+ngx_http_affiliate_token(ngx_http_request_t *r, ngx_str_t *token)
+{
+    ngx_http_affiliate_loc_conf_t *alcf = ngx_http_get_module_loc_conf(r, ngx_http_affiliate_module);
+
+    ngx_str_null(token);
+    return alcf->token == NULL ? NGX_OK : ngx_http_complex_value(r, alcf->token, token);
+}
+
+/* ---- who ---- */
+
+static const ngx_http_affiliate_error_t *
+ngx_http_affiliate_identify(ngx_http_request_t *r, ngx_http_affiliate_postback_t *postback)
+{
+    ngx_str_t          token;
+    struct tracker_str key = ngx_http_affiliate_api_key(r);
+
+    if (key.len != 0) {
+        return ngx_http_affiliate_identify_key(postback, key, TRACKER_AUTH_API_KEY);
+    }
+
+    if (ngx_http_affiliate_token(r, &token) != NGX_OK) {
+        return ngx_http_affiliate_error(NO_MEMORY);
+    }
+    if (token.len != 0) {
+        key = (struct tracker_str){ (char *) token.data, token.len };
+        return ngx_http_affiliate_identify_key(postback, key, TRACKER_AUTH_TOKEN);
+    }
+    return ngx_http_affiliate_identify_signer(r, postback);
+}
+
+static const ngx_http_affiliate_error_t *
+ngx_http_affiliate_identify_key(ngx_http_affiliate_postback_t *postback, struct tracker_str key, uint8_t auth)
+{
+    uint8_t                    hash[TRACKER_API_KEY_HASH_LEN];
+    struct tracker_api_key_row row;
+
+    postback->auth = auth;
+    if (key.len > NGX_HTTP_AFFILIATE_KEY_MAX) {
+        return ngx_http_affiliate_error(KEY_UNKNOWN);
+    }
+    (void) crypto_hash_sha256(hash, (const u_char *) key.data, key.len);
+    if (!tracker_snapshot_api_key(postback->snapshot, hash, &row) || row.state != TRACKER_STATE_ACTIVE
+        || !tracker_snapshot_api_user(postback->snapshot, row.api_user, &postback->user))
+    {
+        return ngx_http_affiliate_error(KEY_UNKNOWN); /* or revoked */
+    }
+    return NULL;
+}
+
+/* X-Signature and X-Api-User sign a body; sig and user, in the query, sign all parameters. */
+static const ngx_http_affiliate_error_t *
+ngx_http_affiliate_identify_signer(ngx_http_request_t *r, ngx_http_affiliate_postback_t *postback)
+{
+    uint64_t           id;
+    const char        *p;
+    struct tracker_str user;
+
+    postback->auth = TRACKER_AUTH_SIGNATURE;
+    postback->signature = ngx_http_affiliate_header(r, TRACKER_STR("x-signature"));
+    postback->body_signed = postback->signature.len != 0;
+    if (postback->body_signed) {
+        user = ngx_http_affiliate_header(r, TRACKER_STR("x-api-user"));
+    } else {
+        postback->signature = ngx_http_affiliate_argument(r, TRACKER_STR(TRACKER_SIGNATURE_PARAM));
+        user = ngx_http_affiliate_argument(r, TRACKER_STR("user"));
+    }
+    if (postback->signature.len == 0) {
+        return ngx_http_affiliate_error(KEY_MISSING);
+    }
+
+    p = user.data;
+    if (user.len == 0 || !ngx_http_affiliate_parse_digits(&p, user.data + user.len, 1, 10, &id)
+        || p != user.data + user.len || id > UINT32_MAX
+        || !tracker_snapshot_api_user(postback->snapshot, (uint32_t) id, &postback->user))
+    {
+        return ngx_http_affiliate_error(KEY_UNKNOWN);
+    }
+
+    postback->unverified = postback->body_signed || r->headers_in.content_length_n > 0 || r->headers_in.chunked;
+    return postback->unverified ? NULL : ngx_http_affiliate_verify_query(r, postback, TRACKER_STR_NONE);
+}
+
+/* ---- signatures ---- */
+
+static const ngx_http_affiliate_error_t *
+ngx_http_affiliate_verify_query(ngx_http_request_t *r, const ngx_http_affiliate_postback_t *postback,
+                                struct tracker_str form)
+{
+    char              *space;
+    struct tracker_str text, query = { (char *) r->args.data, r->args.len };
+
+    space = ngx_pnalloc(r->pool, TRACKER_CANONICAL_SPACE(query.len + form.len));
+    if (space == NULL) {
+        return ngx_http_affiliate_error(NO_MEMORY);
+    }
+    return tracker_canonical_query(query, form, space, &text) ? ngx_http_affiliate_verify(r, postback, text)
+                                                              : ngx_http_affiliate_error(SIGNATURE_INVALID);
+}
+
+static const ngx_http_affiliate_error_t *
+ngx_http_affiliate_verify(ngx_http_request_t *r, const ngx_http_affiliate_postback_t *postback,
+                          struct tracker_str text)
+{
+    bool                            right;
+    uint8_t                         secret[TRACKER_SECRET_MAX];
+    size_t                          len, prefix = sizeof(NGX_HTTP_AFFILIATE_SIGNATURE_PREFIX) - 1;
+    struct tracker_str              hex = postback->signature;
+    ngx_http_affiliate_main_conf_t *amcf = ngx_http_get_module_main_conf(r, ngx_http_affiliate_module);
+
+    if (postback->body_signed) {
+        if (hex.len < prefix || ngx_memcmp(hex.data, NGX_HTTP_AFFILIATE_SIGNATURE_PREFIX, prefix) != 0) {
+            return ngx_http_affiliate_error(SIGNATURE_INVALID);
+        }
+        hex.data += prefix;
+        hex.len -= prefix;
+    }
+
+    /* 0 when the user has none: nobody signs as him */
+    len = tracker_secret_open(amcf->keys, postback->user.id, postback->user.secret, secret);
+    right = tracker_signature_verify((struct tracker_str){ (char *) secret, len }, text, hex);
+    sodium_memzero(secret, sizeof(secret));
+    return right ? NULL : ngx_http_affiliate_error(SIGNATURE_INVALID);
+}
+
+/* ---- where they stand ---- */
 
 /* Bearer first, then X-Api-Key, then authtoken.  Never from the query: it would stand in logs. */
 static struct tracker_str
 ngx_http_affiliate_api_key(ngx_http_request_t *r)
 {
-    ngx_uint_t         i;
-    ngx_table_elt_t   *h;
-    ngx_list_part_t   *part;
-    struct tracker_str bearer, x_api_key = TRACKER_STR_NONE, authtoken = TRACKER_STR_NONE;
+    struct tracker_str key = ngx_http_affiliate_bearer(r->headers_in.authorization);
 
-    bearer = ngx_http_affiliate_bearer(r->headers_in.authorization);
-    if (bearer.len != 0) {
-        return bearer;
+    if (key.len == 0) {
+        key = ngx_http_affiliate_header(r, TRACKER_STR("x-api-key"));
     }
+    return key.len != 0 ? key : ngx_http_affiliate_header(r, TRACKER_STR("authtoken"));
+}
+
+/* The first value of that header that is not empty; name is in lower case. */
+static struct tracker_str
+ngx_http_affiliate_header(ngx_http_request_t *r, struct tracker_str name)
+{
+    ngx_uint_t       i;
+    ngx_table_elt_t *h;
+    ngx_list_part_t *part;
 
     for (part = &r->headers_in.headers.part; part != NULL; part = part->next) {
         for (i = 0, h = part->elts; i < part->nelts; i++) {
-            struct tracker_str *key;
-
-            if (h[i].key.len != sizeof("x-api-key") - 1) {
-                continue;
-            }
-            if (ngx_memcmp(h[i].lowcase_key, "x-api-key", sizeof("x-api-key") - 1) == 0) {
-                key = &x_api_key;
-            } else if (ngx_memcmp(h[i].lowcase_key, "authtoken", sizeof("authtoken") - 1) == 0) {
-                key = &authtoken;
-            } else {
-                continue;
-            }
-            if (key->len == 0) {
-                *key = (struct tracker_str){ (char *) h[i].value.data, h[i].value.len };
+            if (h[i].key.len == name.len && h[i].value.len != 0
+                && ngx_memcmp(h[i].lowcase_key, name.data, name.len) == 0)
+            {
+                return (struct tracker_str){ (char *) h[i].value.data, h[i].value.len };
             }
         }
     }
-    return x_api_key.len != 0 ? x_api_key : authtoken;
+    return TRACKER_STR_NONE;
+}
+
+/* The first value of that name in the query, as it stands there. */
+static struct tracker_str
+ngx_http_affiliate_argument(ngx_http_request_t *r, struct tracker_str name)
+{
+    struct tracker_str rest = { (char *) r->args.data, r->args.len }, found, value;
+
+    while (tracker_query_next(&rest, &found, &value)) {
+        if (tracker_str_eq(found, name)) {
+            return value;
+        }
+    }
+    return TRACKER_STR_NONE;
 }
 
 static struct tracker_str

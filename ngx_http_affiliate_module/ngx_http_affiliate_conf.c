@@ -15,6 +15,9 @@
 /* Less than a journal's first segments and their spares could never accept anything. */
 #define NGX_HTTP_AFFILIATE_QUOTA_MIN (16 * 1024 * 1024)
 
+#define NGX_HTTP_AFFILIATE_PIXEL_RATE     600 /* a minute and address */
+#define NGX_HTTP_AFFILIATE_PIXEL_RATE_MAX 1000000
+
 static char *ngx_http_affiliate_check_edge(ngx_conf_t *cf, void *post, void *data);
 static char *ngx_http_affiliate_check_snapshot(ngx_conf_t *cf, void *post, void *data);
 static char *ngx_http_affiliate_check_redirect(ngx_conf_t *cf, void *post, void *data);
@@ -29,6 +32,7 @@ static char *ngx_http_affiliate_read_keys(ngx_conf_t *cf, ngx_str_t *name, ngx_f
 static void  ngx_http_affiliate_clear_keys(void *data);
 static char *ngx_http_affiliate_parse_domain(ngx_str_t *text, ngx_str_t *domain);
 static char *ngx_http_affiliate_parse_secure(ngx_str_t *text, ngx_flag_t *secure);
+static char *ngx_http_affiliate_compile(ngx_conf_t *cf, ngx_str_t *text, ngx_http_complex_value_t **value);
 static char *ngx_http_affiliate_check_not_found(ngx_conf_t *cf, ngx_http_complex_value_t *url);
 static char *ngx_http_affiliate_cookie_attributes(ngx_conf_t *cf, ngx_http_affiliate_cookie_conf_t *cookie);
 
@@ -454,7 +458,10 @@ ngx_http_affiliate_create_loc_conf(ngx_conf_t *cf)
     alcf->cookie.enable = NGX_CONF_UNSET;
     alcf->cookie.secure = NGX_CONF_UNSET;
     alcf->not_found = NGX_CONF_UNSET_PTR;
+    alcf->pixel_rate = NGX_HTTP_AFFILIATE_PIXEL_RATE;
     alcf->aliases = NGX_CONF_UNSET_PTR;
+    alcf->values = NGX_CONF_UNSET_PTR;
+    alcf->defaults = NGX_CONF_UNSET_PTR;
     alcf->redirect = NGX_CONF_UNSET;
     return alcf;
 }
@@ -466,6 +473,8 @@ ngx_http_affiliate_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     ngx_conf_merge_ptr_value(conf->not_found, prev->not_found, NULL);
     ngx_conf_merge_ptr_value(conf->aliases, prev->aliases, NULL);
+    ngx_conf_merge_ptr_value(conf->values, prev->values, NULL);
+    ngx_conf_merge_ptr_value(conf->defaults, prev->defaults, NULL);
     ngx_conf_merge_value(conf->redirect, prev->redirect, NGX_HTTP_MOVED_TEMPORARILY);
 
     /* the directive is inherited or replaced as a whole, not parameter by parameter */
@@ -522,11 +531,10 @@ ngx_http_affiliate_take_location(ngx_conf_t *cf, ngx_command_t *cmd, ngx_http_ha
 char *
 ngx_http_affiliate_set_click(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    char                            *rv;
-    ngx_str_t                       *value = cf->args->elts;
-    ngx_http_core_loc_conf_t        *clcf;
-    ngx_http_affiliate_loc_conf_t   *alcf = conf;
-    ngx_http_compile_complex_value_t ccv;
+    char                          *rv;
+    ngx_str_t                     *value = cf->args->elts;
+    ngx_http_core_loc_conf_t      *clcf;
+    ngx_http_affiliate_loc_conf_t *alcf = conf;
 
     rv = ngx_http_affiliate_take_location(cf, cmd, ngx_http_affiliate_click_handler);
     if (rv != NGX_CONF_OK) {
@@ -534,15 +542,7 @@ ngx_http_affiliate_set_click(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     if (cf->args->nelts == 2) {
-        alcf->code = ngx_pcalloc(cf->pool, sizeof(ngx_http_complex_value_t));
-        if (alcf->code == NULL) {
-            return NGX_CONF_ERROR;
-        }
-        ngx_memzero(&ccv, sizeof(ccv));
-        ccv.cf = cf;
-        ccv.value = &value[1];
-        ccv.complex_value = alcf->code;
-        return ngx_http_compile_complex_value(&ccv) == NGX_OK ? NGX_CONF_OK : NGX_CONF_ERROR;
+        return ngx_http_affiliate_compile(cf, &value[1], &alcf->code);
     }
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
@@ -560,6 +560,7 @@ ngx_http_affiliate_set_click(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 char *
 ngx_http_affiliate_set_conversion(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
+    ngx_str_t                      *value = cf->args->elts, rest;
     ngx_http_core_loc_conf_t       *clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
     ngx_http_affiliate_loc_conf_t  *alcf = conf;
     ngx_http_affiliate_main_conf_t *amcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_affiliate_module);
@@ -575,7 +576,70 @@ ngx_http_affiliate_set_conversion(ngx_conf_t *cf, ngx_command_t *cmd, void *conf
     if (clcf->handler == NULL) {
         clcf->handler = ngx_http_affiliate_conversion_handler;
     }
+
+    if (cf->args->nelts == 1) {
+        return NGX_CONF_OK;
+    }
+    if (!ngx_http_affiliate_option(&value[1], "token=", &rest) || rest.len == 0) {
+        return "takes token= and a value, or nothing"; /* which is not shown: it may be a key */
+    }
+    return ngx_http_affiliate_compile(cf, &rest, &alcf->token);
+}
+
+char *
+ngx_http_affiliate_set_pixel(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    char                          *rv;
+    ngx_str_t                     *value = cf->args->elts, rest;
+    ngx_http_affiliate_loc_conf_t *alcf = conf;
+
+    rv = ngx_http_affiliate_take_location(cf, cmd, ngx_http_affiliate_pixel_handler);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    for (ngx_uint_t i = 1; i < cf->args->nelts; i++) {
+        ngx_int_t rate;
+
+        if (ngx_http_affiliate_option(&value[i], "rate=", &rest)) {
+            rate = ngx_atoi(rest.data, rest.len);
+            if (rate == NGX_ERROR || rate > NGX_HTTP_AFFILIATE_PIXEL_RATE_MAX) {
+                ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                                   "\"affiliate_pixel\": \"%V\" is not rate= and a number up to %d", &value[i],
+                                   NGX_HTTP_AFFILIATE_PIXEL_RATE_MAX);
+                return NGX_CONF_ERROR;
+            }
+            alcf->pixel_rate = (ngx_uint_t) rate;
+        } else if (ngx_http_affiliate_option(&value[i], "program=", &rest) && rest.len != 0
+                   && alcf->pixel_program == NULL)
+        {
+            rv = ngx_http_affiliate_compile(cf, &rest, &alcf->pixel_program);
+            if (rv != NGX_CONF_OK) {
+                return rv;
+            }
+        } else {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"affiliate_pixel\": \"%V\" is none of program= and rate=",
+                               &value[i]);
+            return NGX_CONF_ERROR;
+        }
+    }
     return NGX_CONF_OK;
+}
+
+static char *
+ngx_http_affiliate_compile(ngx_conf_t *cf, ngx_str_t *text, ngx_http_complex_value_t **value)
+{
+    ngx_http_compile_complex_value_t ccv;
+
+    *value = ngx_pcalloc(cf->pool, sizeof(ngx_http_complex_value_t));
+    if (*value == NULL) {
+        return NGX_CONF_ERROR;
+    }
+    ngx_memzero(&ccv, sizeof(ccv));
+    ccv.cf = cf;
+    ccv.value = text;
+    ccv.complex_value = *value;
+    return ngx_http_compile_complex_value(&ccv) == NGX_OK ? NGX_CONF_OK : NGX_CONF_ERROR;
 }
 
 char *

@@ -1,20 +1,10 @@
 /*
- * ngx_http_affiliate_conversion.c - a postback: key, parameters, journal, disk, answer.
+ * ngx_http_affiliate_conversion.c - a postback: who sends it, parameters, journal, disk, answer.
  *
- * The key is judged before the body is read.  "Accepted" is said only after the record is on disk; a
+ * The sender is judged before the body is read.  "Accepted" is said only after the record is on disk; a
  * caller that hears anything else, or nothing, may repeat: the same txid counts once.
  */
-#include "ngx_http_affiliate_request.h"
-
-#define NGX_HTTP_AFFILIATE_BODY_MAX (64 * 1024)
-
-/* Kept from the key's check to the answer, in the request's pool. */
-typedef struct {
-    const struct tracker_snapshot *snapshot; /* pinned */
-    struct tracker_api_user_row    user;
-    uint64_t                       journal;
-    uint64_t                       sequence;
-} ngx_http_affiliate_postback_t;
+#include "ngx_http_affiliate_postback.h"
 
 static ngx_int_t ngx_http_affiliate_conversion_refuse(ngx_http_request_t *r,
                                                       const ngx_http_affiliate_error_t *error);
@@ -25,7 +15,8 @@ ngx_http_affiliate_conversion_body_kind(ngx_http_request_t *r, ngx_uint_t *json)
 static ngx_uint_t ngx_http_affiliate_media_type(ngx_str_t *value, const char *type);
 static void ngx_http_affiliate_conversion_read(ngx_http_request_t *r);
 static const ngx_http_affiliate_error_t *
-ngx_http_affiliate_conversion_fields(ngx_http_request_t *r, ngx_http_affiliate_fields_t *fields);
+ngx_http_affiliate_conversion_take(ngx_http_request_t *r, ngx_http_affiliate_postback_t *postback, json_t *root,
+                                   struct tracker_str body);
 static const ngx_http_affiliate_error_t *
 ngx_http_affiliate_conversion_text(ngx_http_request_t *r, struct tracker_str *body);
 static const ngx_http_affiliate_error_t *
@@ -117,17 +108,19 @@ ngx_http_affiliate_conversion_admit(ngx_http_request_t *r, ngx_http_affiliate_ct
     }
     ctx->postback = postback;
 
-    error = ngx_http_affiliate_authenticate(r, postback->snapshot, TRACKER_ROLE_ADVERTISER,
-                                            TRACKER_SCOPE_CONVERSIONS_WRITE, &postback->user);
+    error = ngx_http_affiliate_authenticate(r, postback, TRACKER_ROLE_ADVERTISER, TRACKER_SCOPE_CONVERSIONS_WRITE);
     if (error != NULL) {
         return error;
     }
     ctx->api_user = postback->user.id;
 
-    if (r->headers_in.content_length_n > NGX_HTTP_AFFILIATE_BODY_MAX) {
+    error = ngx_http_affiliate_conversion_body_kind(r, &json);
+    if (error == NULL
+        && r->headers_in.content_length_n > (json ? NGX_HTTP_AFFILIATE_BATCH_BODY_MAX : NGX_HTTP_AFFILIATE_BODY_MAX))
+    {
         return ngx_http_affiliate_error(BODY_TOO_LARGE);
     }
-    return ngx_http_affiliate_conversion_body_kind(r, &json);
+    return error;
 }
 
 /* Only a POST's body is looked at; one without a type must be empty. */
@@ -160,73 +153,150 @@ ngx_http_affiliate_media_type(ngx_str_t *value, const char *type)
            && (value->len == len || value->data[len] == ';' || value->data[len] == ' ');
 }
 
-/* Checks, writes, and waits for the disk.  NULL: the answer will be given by the sync. */
+/* Checks, writes, and waits for the disk.  NULL: the answer will be given by the sync, or was given. */
 static const ngx_http_affiliate_error_t *
 ngx_http_affiliate_conversion_record(ngx_http_request_t *r, ngx_http_affiliate_ctx_t *ctx)
 {
-    size_t                            bound, len = 0;
-    uint8_t                          *space;
+    json_t                           *root = NULL;
+    ngx_uint_t                        json;
+    struct tracker_str                body;
+    ngx_http_affiliate_postback_t    *postback = ctx->postback;
+    const ngx_http_affiliate_error_t *error;
+
+    error = ngx_http_affiliate_conversion_text(r, &body);
+    if (error == NULL) {
+        error = ngx_http_affiliate_conversion_body_kind(r, &json);
+    }
+    if (error == NULL) {
+        error = ngx_http_affiliate_verify_body(r, postback, body, !json);
+    }
+    if (error == NULL && json && body.len != 0) {
+        root = json_loadb(body.data, body.len, JSON_REJECT_DUPLICATES, NULL);
+        error = root == NULL ? ngx_http_affiliate_error(JSON_MALFORMED) : NULL;
+    }
+    if (error == NULL) {
+        error = ngx_http_affiliate_conversion_take(r, postback, root, body);
+    }
+    json_decref(root);
+
+    if (error != NULL) {
+        return error;
+    }
+    if (postback->batch != NULL && ngx_http_affiliate_batch_written(postback->batch) == 0) {
+        ngx_http_finalize_request(r, ngx_http_affiliate_batch_answer(r, ctx));
+        return NULL;
+    }
+    return ngx_http_affiliate_await_sync(r, TRACKER_JOURNAL_MONEY, postback->sequence,
+                                         ngx_http_affiliate_conversion_synced, ctx) == NGX_OK
+               ? NULL : ngx_http_affiliate_error(UNAVAILABLE);
+}
+
+/* One or many, from JSON (root) or a form (body) and the query, into the journal. */
+static const ngx_http_affiliate_error_t *
+ngx_http_affiliate_conversion_take(ngx_http_request_t *r, ngx_http_affiliate_postback_t *postback, json_t *root,
+                                   struct tracker_str body)
+{
+    json_t                           *items;
+    struct tracker_str                query = { (char *) r->args.data, r->args.len };
+    ngx_http_affiliate_fields_t       fields;
+    const ngx_http_affiliate_error_t *error;
+
+    items = ngx_http_affiliate_batch_items(root);
+    if (items != NULL) {
+        return ngx_http_affiliate_batch_write(r, postback, root, items);
+    }
+    if (body.len > NGX_HTTP_AFFILIATE_BODY_MAX) {
+        return ngx_http_affiliate_error(BODY_TOO_LARGE);
+    }
+    if (root != NULL && !json_is_object(root)) {
+        return ngx_http_affiliate_error(JSON_MALFORMED);
+    }
+
+    /* the body's parameters come before the query's: the first one given counts */
+    ngx_memzero(&fields, sizeof(fields));
+    error = root != NULL ? ngx_http_affiliate_fields_json(r, &fields, root)
+                         : ngx_http_affiliate_fields_form(r, &fields, body);
+    if (error == NULL) {
+        error = ngx_http_affiliate_fields_form(r, &fields, query);
+    }
+    if (error == NULL) {
+        error = ngx_http_affiliate_verify_fields(postback, &fields);
+    }
+    return error != NULL ? error : ngx_http_affiliate_conversion_write(r, postback, &fields);
+}
+
+const ngx_http_affiliate_error_t *
+ngx_http_affiliate_conversion_write(ngx_http_request_t *r, ngx_http_affiliate_postback_t *postback,
+                                    ngx_http_affiliate_fields_t *fields)
+{
     uint64_t                          now_ms;
     ngx_time_t                       *tp = ngx_timeofday();
-    struct tracker_program_row        program;
     struct tracker_conversion         event;
-    ngx_http_affiliate_fields_t       fields;
+    ngx_http_affiliate_ctx_t         *ctx = ngx_http_get_module_ctx(r, ngx_http_affiliate_module);
     ngx_http_affiliate_main_conf_t   *amcf = ngx_http_get_module_main_conf(r, ngx_http_affiliate_module);
-    ngx_http_affiliate_postback_t    *postback = ctx->postback;
     const ngx_http_affiliate_error_t *error;
 
     now_ms = (uint64_t) tp->sec * 1000 + tp->msec;
     ngx_memzero(&event, sizeof(event));
-    if (!tracker_snapshot_program(postback->snapshot, postback->user.program, &program)) {
-        ngx_memzero(&program, sizeof(program));
-    }
 
-    error = ngx_http_affiliate_conversion_fields(r, &fields);
-    if (error == NULL) {
-        error = ngx_http_affiliate_fields_check(&fields, amcf->keys, program.currency, now_ms, &event);
+    if (ngx_http_affiliate_fields_translate(r, fields) != NGX_OK) {
+        return ngx_http_affiliate_error(NO_MEMORY);
     }
+    error = ngx_http_affiliate_fields_check(fields, amcf->keys, postback->program.currency, now_ms, &event);
     if (error != NULL) {
         return error;
     }
 
     event.program = postback->user.program;
     event.api_user = postback->user.id;
-    event.auth = TRACKER_AUTH_API_KEY;
+    event.auth = postback->auth;
     event.ip = ngx_http_affiliate_address(r->connection);
-    ngx_memcpy(ctx->click_id, event.click_id.data, TRACKER_CLICK_ID_LEN);
-    ctx->has_click_id = 1;
-
-    bound = ngx_http_affiliate_conversion_bound(&event);
-    space = ngx_http_affiliate_reserve(TRACKER_JOURNAL_MONEY, bound, &postback->sequence, &postback->journal);
-    if (space != NULL) {
-        len = tracker_conversion_encode(&event, space, bound);
-    }
-    if (len == 0) {
-        (void) ngx_http_affiliate_drop(TRACKER_JOURNAL_MONEY, &postback->journal);
-        return ngx_http_affiliate_error(UNAVAILABLE);
-    }
-
-    ngx_http_affiliate_commit(TRACKER_JOURNAL_MONEY, TRACKER_EVENT_CONVERSION, now_ms, len);
-    if (ngx_http_affiliate_await_sync(r, TRACKER_JOURNAL_MONEY, postback->sequence,
-                                      ngx_http_affiliate_conversion_synced, ctx) != NGX_OK)
+    if (ngx_http_affiliate_conversion_append(TRACKER_JOURNAL_MONEY, &event, now_ms, &postback->journal,
+                                             &postback->sequence) != NGX_OK)
     {
         return ngx_http_affiliate_error(UNAVAILABLE);
+    }
+
+    if (event.click_id.len != 0) {
+        ngx_memcpy(ctx->click_id, event.click_id.data, TRACKER_CLICK_ID_LEN);
+        ctx->has_click_id = 1;
     }
     return NULL;
 }
 
-/* What the encoded event cannot exceed: three bytes before each text,
- * ten for each of five integers and the money. */
+ngx_int_t
+ngx_http_affiliate_conversion_append(enum tracker_journal_kind kind, const struct tracker_conversion *event,
+                                     uint64_t now_ms, uint64_t *journal, uint64_t *sequence)
+{
+    size_t   bound = ngx_http_affiliate_conversion_bound(event), len = 0;
+    uint8_t *space;
+    uint64_t dropped;
+
+    space = ngx_http_affiliate_reserve(kind, bound, sequence, journal);
+
+    if (space != NULL) {
+        len = tracker_conversion_encode(event, space, bound);
+    }
+    if (len == 0) {
+        (void) ngx_http_affiliate_drop(kind, &dropped);
+        return NGX_ERROR;
+    }
+    ngx_http_affiliate_commit(kind, TRACKER_EVENT_CONVERSION, now_ms, len);
+    return NGX_OK;
+}
+
+/* What the encoded event cannot exceed: three bytes before each text, ten for each of five integers and the money. */
 static size_t
 ngx_http_affiliate_conversion_bound(const struct tracker_conversion *event)
 {
-    size_t len = 5 * 10 + 16 + (3 + TRACKER_CLICK_ID_LEN) + (3 + 16) + (2 + TRACKER_CONVERSION_PS) * 3
-                 + event->event.len + event->txid.len;
+    size_t len = 5 * 10 + 16 + 3 * (3 + TRACKER_CLICK_ID_LEN) + (3 + 16) + 6 * 3 + TRACKER_CONVERSION_PS * 3
+                 + event->event.len + event->txid.len + event->coupon.len + event->customer.len
+                 + event->refund_id.len + event->referrer.len;
 
     for (ngx_uint_t i = 0; i < TRACKER_CONVERSION_PS; i++) {
         len += event->p[i].len;
     }
-    return len;
+    return ngx_min(len, TRACKER_EVENT_MAX);
 }
 
 static void
@@ -239,6 +309,10 @@ ngx_http_affiliate_conversion_synced(ngx_http_request_t *r, void *data, ngx_int_
     if (rc != NGX_OK) {
         rc = ngx_http_affiliate_conversion_refuse(r, ngx_http_affiliate_error(UNAVAILABLE));
         ngx_http_finalize_request(r, rc);
+        return;
+    }
+    if (postback->batch != NULL) {
+        ngx_http_finalize_request(r, ngx_http_affiliate_batch_answer(r, ctx));
         return;
     }
 
@@ -258,27 +332,6 @@ ngx_http_affiliate_conversion_synced(ngx_http_request_t *r, void *data, ngx_int_
 
 /* ---- the body ---- */
 
-/* The body's parameters come before the query's: the first one given counts. */
-static const ngx_http_affiliate_error_t *
-ngx_http_affiliate_conversion_fields(ngx_http_request_t *r, ngx_http_affiliate_fields_t *fields)
-{
-    ngx_uint_t                        json;
-    struct tracker_str                body, query = { (char *) r->args.data, r->args.len };
-    const ngx_http_affiliate_error_t *error;
-
-    ngx_memzero(fields, sizeof(*fields));
-
-    error = ngx_http_affiliate_conversion_body_kind(r, &json);
-    if (error == NULL && r->method == NGX_HTTP_POST) {
-        error = ngx_http_affiliate_conversion_text(r, &body);
-        if (error == NULL && body.len != 0) {
-            error = json ? ngx_http_affiliate_fields_json(r, fields, body)
-                         : ngx_http_affiliate_fields_form(r, fields, body);
-        }
-    }
-    return error != NULL ? error : ngx_http_affiliate_fields_form(r, fields, query);
-}
-
 /* The whole body in memory, wherever nginx put it. */
 static const ngx_http_affiliate_error_t *
 ngx_http_affiliate_conversion_text(ngx_http_request_t *r, struct tracker_str *body)
@@ -290,10 +343,13 @@ ngx_http_affiliate_conversion_text(ngx_http_request_t *r, struct tracker_str *bo
     ngx_chain_t *cl, *bufs = r->request_body != NULL ? r->request_body->bufs : NULL;
 
     *body = TRACKER_STR_NONE;
+    if (r->method != NGX_HTTP_POST) {
+        return NULL;
+    }
     for (cl = bufs; cl != NULL; cl = cl->next) {
         len += ngx_buf_size(cl->buf);
     }
-    if (len > NGX_HTTP_AFFILIATE_BODY_MAX) {
+    if (len > NGX_HTTP_AFFILIATE_BATCH_BODY_MAX) {
         return ngx_http_affiliate_error(BODY_TOO_LARGE); /* chunked: the length is known only now */
     }
     if (len == 0) {

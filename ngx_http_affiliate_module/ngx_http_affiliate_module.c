@@ -5,9 +5,11 @@
  *     click.c destination.c                GET /c/<code>: a visit that is redirected
  *     visit.c params.c route.c cookie.c    what every visit does: look up, read, name, remember, record
  *     cap.c                                how often a link, a campaign or a rule is used
- *     conversion.c auth.c fields.c         /postback: key, parameters, recorded and synced before the answer
+ *     conversion.c batch.c                 /postback: recorded and synced before the answer
+ *     pixel.c                              GET /px: what a browser reports
+ *     auth.c access.c rate.c               who sends a postback, and may he
+ *     fields.c alias.c check.c             its parameters: names, whose names, meaning
  *     snapshot.c                           what all of them look things up in
- *     alias.c                              what others call our parameters
  *     status.c metrics.c variables.c answer.c   what others see
  *     conf.c zone.c                        configuration, shared memory
  *     and the wire side behind ngx_http_affiliate.h
@@ -107,8 +109,29 @@ static ngx_command_t ngx_http_affiliate_commands[] = {
       0,
       NULL },
 
+    { ngx_string("affiliate_value"),
+      NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_TAKE3,
+      ngx_http_affiliate_set_value,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("affiliate_default"),
+      NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_TAKE2,
+      ngx_http_affiliate_set_default,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("affiliate_pixel"),
+      NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS | NGX_CONF_TAKE12,
+      ngx_http_affiliate_set_pixel,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("affiliate_conversion"),
-      NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS,
+      NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS | NGX_CONF_TAKE1,
       ngx_http_affiliate_set_conversion,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,

@@ -25,7 +25,12 @@ typedef struct {
     ngx_http_affiliate_cookie_conf_t cookie;
     ngx_uint_t                       conversion;  /* affiliate_conversion stands here */
     ngx_uint_t                       status_open; /* affiliate_status open: allow and deny alone decide */
-    ngx_array_t                     *aliases;     /* affiliate_alias; NULL: none */
+    ngx_http_complex_value_t        *token;       /* affiliate_conversion token=; NULL: none */
+    ngx_http_complex_value_t        *pixel_program; /* affiliate_pixel program=; NULL: the query names it */
+    ngx_uint_t                       pixel_rate;  /* a minute and address; 0: no limit */
+    ngx_array_t                     *aliases;     /* affiliate_alias; this and the next two: NULL, none */
+    ngx_array_t                     *values;      /* affiliate_value */
+    ngx_array_t                     *defaults;    /* affiliate_default */
 } ngx_http_affiliate_loc_conf_t;
 
 /* What variables and the access log can ask for afterwards; numbers, so that it outlives the snapshot. */
@@ -183,7 +188,10 @@ char *ngx_http_affiliate_set_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf
 char *ngx_http_affiliate_set_click(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_affiliate_set_cookie_conf(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_affiliate_set_conversion(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_affiliate_set_pixel(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_affiliate_set_alias(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_affiliate_set_value(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_affiliate_set_default(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_affiliate_set_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 extern ngx_conf_post_t ngx_http_affiliate_edge_post;
@@ -205,6 +213,7 @@ ngx_int_t ngx_http_affiliate_click_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_affiliate_conversion_handler(ngx_http_request_t *r);
 /* Phase handler: takes a POST where another module's content handler answers the other methods. */
 ngx_int_t ngx_http_affiliate_conversion_precontent(ngx_http_request_t *r);
+ngx_int_t ngx_http_affiliate_pixel_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_affiliate_status_handler(ngx_http_request_t *r);
 
 /* ---- status.c, metrics.c ---- */
@@ -232,6 +241,11 @@ extern ngx_str_t ngx_http_affiliate_metrics_type; /* Content-Type */
 /* The client's address, 4 or 16 raw bytes, as the realip module left it; empty for a unix socket. */
 struct tracker_str ngx_http_affiliate_address(ngx_connection_t *c);
 
+/* Did `who` come `limit` times in this minute already, over all workers?  If not, and if take says so, this is once
+ * more.  limit 0: never.  When the table is full of others, nobody is turned away. */
+ngx_uint_t ngx_http_affiliate_rate_over(ngx_http_affiliate_rates_t *rates, uint32_t who, uint32_t limit,
+                                        ngx_uint_t take);
+
 /* ---- cookie.c ---- */
 
 /* All Cookie lines as one value; borrowed, or joined in r->pool when there are several. */
@@ -241,7 +255,7 @@ ngx_int_t ngx_http_affiliate_set_cookie(ngx_http_request_t *r, struct tracker_st
                                         const ngx_http_affiliate_route_t *route, const char *first,
                                         const char *last);
 
-/* ---- fields.c: a conversion's parameters ---- */
+/* ---- answer.c ---- */
 
 /* Why a request was refused; the table of them is in answer.c and docs/errors.md. */
 typedef struct {
@@ -249,50 +263,6 @@ typedef struct {
     const char *code;
     const char *message;
 } ngx_http_affiliate_error_t;
-
-/* In the order of enum values: as they are stored by name in the parser. */
-typedef enum {
-    NGX_HTTP_AFFILIATE_FIELD_CLICK_ID = 0,
-    NGX_HTTP_AFFILIATE_FIELD_EVENT,
-    NGX_HTTP_AFFILIATE_FIELD_AMOUNT,
-    NGX_HTTP_AFFILIATE_FIELD_CURRENCY,
-    NGX_HTTP_AFFILIATE_FIELD_TXID,
-    NGX_HTTP_AFFILIATE_FIELD_STATUS,
-    NGX_HTTP_AFFILIATE_FIELD_EVENT_TIME,
-    NGX_HTTP_AFFILIATE_FIELD_P1,
-    NGX_HTTP_AFFILIATE_FIELD_COUNT = NGX_HTTP_AFFILIATE_FIELD_P1 + TRACKER_CONVERSION_PS
-} ngx_http_affiliate_field_e;
-
-typedef struct {
-    struct tracker_str value[NGX_HTTP_AFFILIATE_FIELD_COUNT]; /* decoded, in the pool; len 0: not given */
-} ngx_http_affiliate_fields_t;
-
-/* Is that a name, or an alias of ours, of a conversion's parameter? */
-ngx_uint_t ngx_http_affiliate_field_known(ngx_str_t *name);
-
-/* Each adds what it finds; a field given before keeps its value.  NULL, or why the request is bad. */
-const ngx_http_affiliate_error_t *ngx_http_affiliate_fields_form(ngx_http_request_t *r,
-                                                                 ngx_http_affiliate_fields_t *fields,
-                                                                 struct tracker_str form);
-const ngx_http_affiliate_error_t *ngx_http_affiliate_fields_json(ngx_http_request_t *r,
-                                                                 ngx_http_affiliate_fields_t *fields,
-                                                                 struct tracker_str body);
-/* Checks the fields and fills what they say into the event.  now_ms bounds event_time. */
-const ngx_http_affiliate_error_t *ngx_http_affiliate_fields_check(const ngx_http_affiliate_fields_t *fields,
-                                                                  const struct tracker_keys *keys,
-                                                                  struct tracker_str program_currency,
-                                                                  uint64_t now_ms,
-                                                                  struct tracker_conversion *event);
-
-/* ---- auth.c ---- */
-
-/* Looks the request's API key up and checks it in the documented order; user is filled on NULL. */
-const ngx_http_affiliate_error_t *ngx_http_affiliate_authenticate(ngx_http_request_t *r,
-                                                                  const struct tracker_snapshot *snapshot,
-                                                                  uint8_t role, uint32_t scope,
-                                                                  struct tracker_api_user_row *user);
-
-/* ---- answer.c ---- */
 
 #define NGX_HTTP_AFFILIATE_ERRORS(X)                                                                           \
     X(NO_MEMORY, 500, "internal", "The server is out of memory.")                                              \
@@ -302,8 +272,12 @@ const ngx_http_affiliate_error_t *ngx_http_affiliate_authenticate(ngx_http_reque
     X(KEY_UNKNOWN, 401, "key_unknown", "No such API key, or it was revoked.")                                  \
     X(KEY_EXPIRED, 403, "key_expired", "The API key has expired.")                                             \
     X(USER_PAUSED, 403, "user_paused", "The API user is paused.")                                              \
+    X(SIGNATURE_INVALID, 401, "signature_invalid",                                                             \
+      "The signature does not match, or its ts is more than five minutes from now.")                           \
+    X(IP_DENIED, 403, "ip_denied", "This API user may not send from this address.")                            \
     X(SCOPE_DENIED, 403, "scope_denied", "This API key may not do that: it needs another role or scope.")      \
-    X(BODY_TOO_LARGE, 413, "body_too_large", "The body is larger than 64 KiB.")                                \
+    X(RATE_LIMITED, 429, "rate_limited", "Too many requests in this minute.")                                  \
+    X(BODY_TOO_LARGE, 413, "body_too_large", "The body is larger than 64 KiB, or a batch than 1 MiB.")         \
     X(BODY_TYPE, 415, "body_type_unsupported",                                                                 \
       "Send application/x-www-form-urlencoded or application/json.")                                           \
     X(BODY_UNREADABLE, 400, "body_unreadable", "The body could not be read.")                                  \
@@ -313,7 +287,10 @@ const ngx_http_affiliate_error_t *ngx_http_affiliate_authenticate(ngx_http_reque
     X(FIELD_TOO_LONG, 400, "parameter_too_long", "A parameter is longer than 512 bytes.")                      \
     X(FIELD_BYTES, 400, "parameter_malformed",                                                                 \
       "Parameters are UTF-8 text without control characters.")                                                 \
-    X(CLICK_ID_MISSING, 400, "click_id_missing", "Send the click id as click_id.")                             \
+    X(FIELD_TWICE, 400, "parameter_repeated", "A signed request may name a parameter once only.")              \
+    X(BATCH_SIZE, 400, "batch_size_invalid", "A batch has 1 to 1,000 conversions.")                            \
+    X(CLICK_ID_MISSING, 400, "click_id_missing",                                                               \
+      "Send click_id, coupon or customer; with a status other than pending a txid is enough.")                 \
     X(CLICK_ID_INVALID, 400, "click_id_invalid", "That is not a click id of this platform.")                   \
     X(EVENT_INVALID, 400, "event_invalid", "An event is 1 to 32 characters of a-z, 0-9 and _.")                \
     X(AMOUNT_INVALID, 400, "amount_invalid", "An amount is digits with an optional fraction, such as 12.34.")  \
@@ -322,7 +299,11 @@ const ngx_http_affiliate_error_t *ngx_http_affiliate_authenticate(ngx_http_reque
     X(AMOUNT_RANGE, 400, "amount_out_of_range", "The amount is too large.")                                    \
     X(CURRENCY_INVALID, 400, "currency_invalid", "The currency is not a code of ISO 4217.")                    \
     X(CURRENCY_ALONE, 400, "amount_missing", "A currency was given without an amount.")                        \
-    X(STATUS_INVALID, 400, "status_invalid", "A status is pending, approved or rejected.")                     \
+    X(STATUS_INVALID, 400, "status_invalid",                                                                   \
+      "A status is pending, approved, rejected, refund, chargeback or chargeback_won.")                        \
+    X(TXID_MISSING, 400, "txid_missing", "A refund or chargeback names the txid or the click_id of its sale.") \
+    X(REFUND_ID_MISSING, 400, "refund_id_missing", "A refund or chargeback of an amount needs a refund_id.")   \
+    X(PROGRAM_UNKNOWN, 400, "program_unknown", "The pixel names no program of this platform.")                 \
     X(TIME_INVALID, 400, "event_time_invalid",                                                                 \
       "event_time is RFC 3339 or seconds since 1970, at most a year ago and not in the future.")               \
     X(STARTING, 503, "starting", "The edge has no configuration yet. Try again shortly.")                      \
@@ -354,5 +335,10 @@ ngx_int_t ngx_http_affiliate_send_text(ngx_http_request_t *r, ngx_uint_t status,
 ngx_int_t ngx_http_affiliate_send_json(ngx_http_request_t *r, ngx_uint_t status, ngx_str_t *body);
 ngx_int_t ngx_http_affiliate_send_error(ngx_http_request_t *r, const ngx_http_affiliate_error_t *error);
 ngx_int_t ngx_http_affiliate_send_empty(ngx_http_request_t *r, ngx_uint_t status);
+/* One transparent pixel. */
+ngx_int_t ngx_http_affiliate_send_gif(ngx_http_request_t *r);
+
+/* Counts a refusal under its code; send_error does by itself. */
+void ngx_http_affiliate_count_error(const ngx_http_affiliate_error_t *error);
 
 #endif

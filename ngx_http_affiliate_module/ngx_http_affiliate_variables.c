@@ -4,7 +4,7 @@
  * They are known once the content handler has run: in logs and in headers that
  * are added to the answer, not in rewrite rules.
  */
-#include "ngx_http_affiliate_request.h"
+#include "ngx_http_affiliate_postback.h"
 
 typedef struct {
     ngx_str_t                 name;
@@ -16,6 +16,8 @@ static ngx_int_t ngx_http_affiliate_number_variable(ngx_http_request_t *r, ngx_h
                                                     uintptr_t data);
 static ngx_int_t ngx_http_affiliate_click_id_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
                                                       uintptr_t data);
+static ngx_int_t ngx_http_affiliate_uri_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
+                                                 uintptr_t data);
 static ngx_int_t ngx_http_affiliate_verdict_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
                                                      uintptr_t data);
 static u_char   *ngx_http_affiliate_flag_names(uint32_t flags, u_char *p);
@@ -30,6 +32,7 @@ static ngx_http_affiliate_variable_t ngx_http_affiliate_variables[] = {
       offsetof(ngx_http_affiliate_ctx_t, campaign) },
     { ngx_string("affiliate_api_user"), ngx_http_affiliate_number_variable,
       offsetof(ngx_http_affiliate_ctx_t, api_user) },
+    { ngx_string("affiliate_uri"), ngx_http_affiliate_uri_variable, 0 },
     { ngx_string("affiliate_verdict"), ngx_http_affiliate_verdict_variable, 0 },
 };
 
@@ -135,6 +138,42 @@ ngx_http_affiliate_click_id_variable(ngx_http_request_t *r, ngx_http_variable_va
     v->valid = 1;
     v->no_cacheable = 0;
     v->not_found = 0;
+    return NGX_OK;
+}
+
+/* The path for a log: where the location takes a token from it, "-" stands in the token's place. */
+static ngx_int_t
+ngx_http_affiliate_uri_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data)
+{
+    u_char   *at, *end = r->uri.data + r->uri.len, *out;
+    ngx_str_t token;
+
+    if (ngx_http_affiliate_token(r, &token) != NGX_OK) {
+        return NGX_ERROR;
+    }
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    v->data = r->uri.data;
+    v->len = r->uri.len;
+    if (token.len == 0) {
+        return NGX_OK;
+    }
+
+    out = ngx_pnalloc(r->pool, r->uri.len);
+    if (out == NULL) {
+        return NGX_ERROR;
+    }
+    v->data = out;
+    for (at = r->uri.data; at < end;) {
+        if ((size_t) (end - at) >= token.len && ngx_memcmp(at, token.data, token.len) == 0) {
+            *out++ = '-';
+            at += token.len;
+        } else {
+            *out++ = *at++;
+        }
+    }
+    v->len = out - v->data;
     return NGX_OK;
 }
 

@@ -113,7 +113,7 @@ ngx_http_affiliate_layout(void)
 
     static const char *const names[] = {
 #define NGX_HTTP_AFFILIATE_TEXT(name, text, ...) text,
-        "2", /* add one when fields are moved without any other change */
+        "3", /* add one when fields are moved without any other change */
         NGX_HTTP_AFFILIATE_COUNTERS(NGX_HTTP_AFFILIATE_TEXT)
         NGX_HTTP_AFFILIATE_VERDICTS(NGX_HTTP_AFFILIATE_TEXT)
         NGX_HTTP_AFFILIATE_GAUGES(NGX_HTTP_AFFILIATE_TEXT)

@@ -154,8 +154,23 @@ my @wrong = (
 
     ['a conversion twice', $state, 'location /p { affiliate_conversion; affiliate_conversion; }',
         qr/"affiliate_conversion" directive is duplicate/],
-    ['a conversion with an argument', $state, 'location /p { affiliate_conversion x; }',
-        qr/invalid number of arguments in "affiliate_conversion"/],
+    ['a conversion with an argument', $state, 'location /p { affiliate_conversion token; }',
+        qr/"affiliate_conversion" directive takes token= and a value, or nothing/],
+    ['a conversion with an empty token', $state, 'location /p { affiliate_conversion token=; }',
+        qr/"affiliate_conversion" directive takes token= and a value, or nothing/],
+    ['a conversion with an unknown variable', $state, 'location /p { affiliate_conversion token=$nosuch; }',
+        qr/unknown "nosuch" variable/],
+    ['a pixel twice', $state, 'location /p { affiliate_pixel; affiliate_pixel; }', qr/"affiliate_pixel" directive is duplicate/],
+    ['a pixel without a state folder', '', 'location /p { affiliate_pixel; }', qr/"affiliate_pixel" needs "affiliate_state"/],
+    ['a pixel of nonsense', $state, 'location /p { affiliate_pixel 7; }', qr/"affiliate_pixel": "7" is none of program= and rate=/],
+    ['a pixel of a bad rate', $state, 'location /p { affiliate_pixel rate=often; }',
+        qr/"affiliate_pixel": "rate=often" is not rate= and a number up to 1000000/],
+    ['a value of nothing', 'affiliate_value nothing a b;', '', qr/"affiliate_value": "nothing" is no parameter of a conversion/],
+    ['a value of a click', 'affiliate_value sub1 a b;', '', qr/"affiliate_value": "sub1" is no parameter of a conversion/],
+    ['a value for an empty one', 'affiliate_value event "" b;', '', qr/"affiliate_value" directive needs a value of theirs/],
+    ['a value twice', 'affiliate_value event 1 a; affiliate_value event 1 b;', '', qr/"affiliate_value": "1" of "event" stands there twice/],
+    ['a default of nothing', 'affiliate_default nothing a;', '', qr/"affiliate_default": "nothing" is no parameter of a conversion/],
+    ['a default twice', 'affiliate_default event a; affiliate_default event b;', '', qr/"affiliate_default": "event" stands there twice/],
     ['an alias of nothing', 'affiliate_alias x nothing;', '',
         qr/"affiliate_alias": "nothing" is no parameter of a click or conversion/],
     ['an alias of an eleventh sub', 'affiliate_alias x sub11;', '', qr/"affiliate_alias": "sub11" is no parameter/],
@@ -175,10 +190,13 @@ my @right = (
     ['a click before its state', '', "location /c/ { affiliate_click; } } $state server { listen 127.0.0.1:2;"],
     ['everything', "$state affiliate_redis [::1]:6380; affiliate_snapshot file; affiliate_edge e; affiliate_zone a:512k;
         affiliate_journal traffic=16m money=1g retain=0 sync=1ms; affiliate_not_found /lost; affiliate_cookie secure=off;
-        affiliate_alias aff_sub sub10; affiliate_alias goal event;",
+        affiliate_alias aff_sub sub10; affiliate_alias goal event;
+        affiliate_value status A approved; affiliate_value status D rejected; affiliate_default event lead;
+        affiliate_default p1 \$arg_x;",
         'location /c/ { affiliate_click; affiliate_redirect 303; affiliate_not_found https://$host/; affiliate_cookie domain=.shop-1.example; }
          location ~ ^/go/(.*) { affiliate_click $1; } location = /t { affiliate_click $arg_ref; affiliate_cookie off; }
-         location /p { affiliate_conversion; } location /s { affiliate_status open; }'],
+         location /p { affiliate_conversion; } location /s { affiliate_status open; }
+         location /px { affiliate_pixel program=7 rate=0; } location ~ ^/([^/]+)/p$ { affiliate_conversion token=$1; }'],
     ['a Redis on a unix socket', "$state affiliate_redis unix:/run/redis.sock;", ''],
 );
 

@@ -233,7 +233,7 @@ $::bearer
 === TEST 17: events and statuses
 --- request eval
 [map { "GET /postback?click_id=$::click&$_" } "event=Sale", "event=a-b", "event=" . "a" x 33, "event=" . "a" x 32,
- "status=paid", "status=refund", "status=rejected", "event=first_deposit_2"]
+ "status=paid", "status=refunding", "status=rejected", "event=first_deposit_2"]
 --- more_headers eval
 $::bearer
 --- error_code eval
@@ -282,7 +282,7 @@ $::bearer
 
 === TEST 20: JSON that is not one object of plain values
 --- request eval
-[map { $::post->($_) } '{"click_id":', '[]', '"x"', '{"a":1}{"b":2}', '{"click_id":"a","click_id":"b"}', '{"amount":1.5}', '{"amount":true}', '{"txid":["a"]}',
+[map { $::post->($_) } '{"click_id":', '17', '"x"', '{"a":1}{"b":2}', '{"click_id":"a","click_id":"b"}', '{"amount":1.5}', '{"amount":true}', '{"txid":["a"]}',
  '{"txid":{"a":1}}', '{"p1":"\u0000"}', '{"event":"' . "\xff" . '"}', '[' x 5000, '']
 --- more_headers eval
 $::bearer . "Content-Type: application/json\n"
@@ -346,11 +346,11 @@ my $body = "click_id=$::click&txid=chunked";
 
 
 
-=== TEST 25: chunked and too large
+=== TEST 25: chunked and too large: a form, and JSON that is no batch
 --- raw_request eval
 "POST /postback HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-Api-Key: ak_advertiser\r\n"
     . "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
-    . sprintf("%x\r\n%s\r\n0\r\n\r\n", 70000, " " x 70000)
+    . sprintf("%x\r\n%s{}\r\n0\r\n\r\n", 70002, " " x 70000)
 --- error_code: 413
 --- response_body_like: body_too_large
 --- events
@@ -408,9 +408,9 @@ CORE::join "\n", map { qq({"txid": "$_", "sequence": $_}) } 1 .. 10
 affiliate_alias order txid;
 --- config
 location = /a { affiliate_conversion; }
-location = /b { affiliate_conversion; affiliate_alias Order%5fID txid; affiliate_alias amount p1; affiliate_alias total amount; }
+location = /b { affiliate_conversion; affiliate_alias "Order ID" txid; affiliate_alias amount p1; affiliate_alias total amount; }
 --- request eval
-["GET /a?click_id=$::click&order=1", "GET /b?click_id=$::click&order=2&txid=3&amount=x&total=5", "GET /b?click_id=$::click&Order%5fID=4",
+["GET /a?click_id=$::click&order=1", "GET /b?click_id=$::click&order=2&txid=3&amount=x&total=5", "GET /b?click_id=$::click&Order%20ID=4&%74xi%64=5",
  qq(POST /b\n{"click_id":"$::click","total":"7","amount":"many"})]
 --- more_headers eval
 [$::bearer, $::bearer, $::bearer, $::bearer . "Content-Type: application/json\n"]
@@ -421,3 +421,103 @@ location = /b { affiliate_conversion; affiliate_alias Order%5fID txid; affiliate
 {"txid": "3", "p1": "x", "amount": "5.00"}
 {"txid": "4"}
 {"txid": null, "p1": "many", "amount": "7.00"}
+
+
+
+=== TEST 30: their values for ours, and what is given when nothing is; a value is translated once
+--- http
+affiliate_value status sale approved;
+affiliate_value status A approved;
+affiliate_value event 7 ftd;
+affiliate_value event ftd other;
+affiliate_default event lead;
+affiliate_default p1 "$arg_x-$request_method";
+--- request eval
+["GET /postback?click_id=$::click&status=sale&event=7&x=1", "GET /postback?click_id=$::click&status=approved&event=ftd&p1=own",
+ "GET /postback?click_id=$::click&status=a"]
+--- more_headers eval
+$::bearer
+--- error_code eval
+[200, 200, 400]
+--- events
+{"status": 1, "event": "ftd", "p1": "1-GET"}
+{"status": 1, "event": "other", "p1": "own"}
+
+
+
+=== TEST 31: a customer, a coupon, or an order that is known stand in for the click
+--- request eval
+[map { "GET /postback?$_" } "coupon=SPRING&txid=1", "coupon_code=SPRING&trader_id=t1", "customer=4711&event=deposit&amount=5", "customer_id=c", "lead_id=l",
+ "txid=1", "txid=1&status=approved", "txid=1&status=rejected", "status=approved", "coupon=%00"]
+--- more_headers eval
+$::bearer
+--- error_code eval
+[200, 200, 200, 200, 200, 400, 200, 200, 400, 400]
+--- response_body_like eval
+[("accepted") x 5, "click_id_missing", "accepted", "accepted", "click_id_missing", "parameter_malformed"]
+--- events
+{"coupon": "SPRING", "txid": "1", "customer": null}
+{"coupon": "SPRING", "customer": "t1"}
+{"customer": "4711", "event": "deposit", "amount": "5.00"}
+{"customer": "c"}
+{"customer": "l"}
+{"txid": "1", "status": 1}
+{"txid": "1", "status": 2}
+
+
+
+=== TEST 32: refunds and chargebacks: of which order, and which part of it
+--- request eval
+[map { "GET /postback?$_" } "txid=1&status=refund", "txid=1&status=refunded&amount=3&refund_id=r1", "click_id=$::click&status=chargeback&refund_id=c1",
+ "txid=1&status=chargeback_won&refund_id=c1", "txid=1&status=refund&amount=3", "customer=7&status=refund", "coupon=X&status=chargeback",
+ "status=Refund&txid=2&event=ftd"]
+--- more_headers eval
+$::bearer
+--- error_code eval
+[200, 200, 200, 200, 400, 400, 400, 200]
+--- response_body_like eval
+["accepted", "accepted", "accepted", "accepted", "refund_id_missing", "txid_missing", "txid_missing", "accepted"]
+--- events
+{"txid": "1", "status": 3, "amount": null, "refund_id": null}
+{"txid": "1", "status": 3, "amount": "3.00", "refund_id": "r1"}
+{"status": 4, "refund_id": "c1", "click": {"verdict": "ok"}}
+{"txid": "1", "status": 5, "refund_id": "c1"}
+{"txid": "2", "status": 3, "event": "ftd"}
+
+
+
+=== TEST 33: what products call a status
+--- request eval
+[map { "GET /postback?click_id=$::click&status=$_" } qw(Approved confirmed accepted hold open declined canceled cancelled trash)]
+--- more_headers eval
+$::bearer
+--- error_code eval
+[(200) x 9]
+--- events
+{"status": 1}
+{"status": 1}
+{"status": 1}
+{"status": null}
+{"status": null}
+{"status": 2}
+{"status": 2}
+{"status": 2}
+{"status": 2}
+
+
+
+=== TEST 34: an amount in the currency's smallest unit
+--- request eval
+[map { "GET /postback?click_id=$::click&$_" } "amount_minor=1234", "amount_minor=1234&currency=jpy", "amount_minor=0", "amount_minor=12.34",
+ "amount_minor=-5", "amount_minor=1000000000000001", "amount=1&amount_minor=100", "amount_minor=5&currency=XXY", "sale_amount=1.5"]
+--- more_headers eval
+$::bearer
+--- error_code eval
+[200, 200, 200, 400, 400, 400, 400, 400, 200]
+--- response_body_like eval
+["accepted", "accepted", "accepted", "amount_invalid", "amount_invalid", "amount_out_of_range", "amount_invalid", "currency_invalid", "accepted"]
+--- events
+{"amount": "12.34", "currency": "EUR"}
+{"amount": "1234", "currency": "JPY"}
+{"amount": "0.00"}
+{"amount": "1.50"}

@@ -18,7 +18,8 @@
  *               [options=N]
  *     agents    LIST | @FILE                     user agents, in the form of tracker-core/data/agents.txt
  *     datacentres ASN...                         ascending
- *     key       API_USER PROGRAM AFFILIATE STATE ROLE SCOPES EXPIRES_MS TEXT
+ *     key       API_USER PROGRAM AFFILIATE STATE ROLE SCOPES EXPIRES_MS TEXT [rate=N] [secret=TEXT]
+ *               [networks=NETWORK,...]
  *
  * A LIMIT is starts=MS, ends=MS, capped_until=MS, cap_day=N or cap_total=N; numbers behind redirect=, referrer= and
  * options= are those of tracker_snapshot.h; rules are the array that the API takes.
@@ -45,7 +46,8 @@
 static int keys_write(const char *path);
 static int snapshot_write(char **args, int count);
 static int journal_make(const char *folder, const char *edge, uint64_t time_ms);
-static int row_add(struct tracker_snapshot_builder *b, struct tracker_str *words, int count);
+static int row_add(struct tracker_snapshot_builder *b, const struct tracker_keys *keys, struct tracker_str *words,
+                   int count);
 static int journals_dump(const struct tracker_keys *keys, const char *folder);
 static int id_print(const struct tracker_keys *keys, const char *text);
 static int id_make(const struct tracker_keys *keys, char **args, int count);
@@ -180,7 +182,7 @@ snapshot_write(char **args, int count)
             words[n].data = w;
             words[n++].len = strcmp(w, "-") == 0 ? 0 : tracker_url_decode(raw, w, raw.len);
         }
-        if (n > 0 && row_add(b, words, n) != 0)
+        if (n > 0 && row_add(b, &keys, words, n) != 0)
             die(words[0].data, "a row is not right");
     }
 
@@ -405,8 +407,37 @@ campaign_option(struct tracker_campaign_row *row, struct tracker_str word)
         die(word.data, "is no option of a campaign");
 }
 
+static void
+user_option(struct tracker_api_user_row *user, const struct tracker_keys *keys, struct tracker_str word)
+{
+    uint8_t           *out = malloc(TRACKER_NETWORKS_MAX * TRACKER_NETWORK_LEN);
+    struct tracker_str value, one;
+    size_t             len = 0;
+
+    if (option(word, "rate", &value)) {
+        user->rate_minute = (uint32_t) number(value);
+    } else if (option(word, "secret", &value)) {
+        len = tracker_secret_seal(keys, user->id, value, out);
+        user->secret = (struct tracker_str){ (char *) out, len };
+    } else if (option(word, "networks", &value)) {
+        user->restricted = true;
+        while (value.len > 0) {
+            const char *comma = memchr(value.data, ',', value.len);
+            one = (struct tracker_str){ value.data, comma != NULL ? (size_t) (comma - value.data) : value.len };
+            if (!tracker_network_parse(one, out + len))
+                die("networks", "one is no network");
+            len += TRACKER_NETWORK_LEN;
+            value.data += one.len + (comma != NULL);
+            value.len -= one.len + (comma != NULL);
+        }
+        user->networks = (struct tracker_str){ (char *) out, len };
+    } else {
+        die(word.data, "is no option of a key");
+    }
+}
+
 static int
-row_add(struct tracker_snapshot_builder *b, struct tracker_str *w, int count)
+row_add(struct tracker_snapshot_builder *b, const struct tracker_keys *keys, struct tracker_str *w, int count)
 {
     struct tracker_str kind = w[0];
 
@@ -440,7 +471,7 @@ row_add(struct tracker_snapshot_builder *b, struct tracker_str *w, int count)
         return agents_add(b, w[1]);
     if (tracker_str_eq(kind, TRACKER_STR("datacentres")))
         return datacentres_add(b, w + 1, count - 1);
-    if (tracker_str_eq(kind, TRACKER_STR("key")) && count == 9) {
+    if (tracker_str_eq(kind, TRACKER_STR("key")) && count >= 9) {
         struct tracker_api_user_row user = { .id = number(w[1]), .program = number(w[2]), .affiliate = number(w[3]),
                                              .role = number(w[5]), .scopes = number(w[6]),
                                              .expires_ms = number(w[7]) };
@@ -451,6 +482,8 @@ row_add(struct tracker_snapshot_builder *b, struct tracker_str *w, int count)
         if (row.state == TRACKER_STATE_PAUSED)
             row.state = TRACKER_STATE_ACTIVE;
         crypto_hash_sha256(row.hash, (const uint8_t *) w[8].data, w[8].len);
+        for (int i = 9; i < count; i++)
+            user_option(&user, keys, w[i]);
         int rc = tracker_snapshot_add_api_user(b, &user);
         return rc != 0 ? rc : tracker_snapshot_add_api_key(b, &row);
     }
@@ -591,6 +624,12 @@ conversion_json(json_t *o, const struct tracker_keys *keys, const struct tracker
     }
     number_set(o, "event_time_ms", c.event_time_ms);
     json_object_set_new(o, "click", id_json(keys, c.click_id));
+    text_set(o, "cookie_first", c.cookie_first);
+    text_set(o, "cookie_last", c.cookie_last);
+    text_set(o, "coupon", c.coupon);
+    text_set(o, "customer", c.customer);
+    text_set(o, "refund_id", c.refund_id);
+    text_set(o, "referrer", c.referrer);
     text_set(o, "event", c.event);
     text_set(o, "txid", c.txid);
     ip_set(o, c.ip);
