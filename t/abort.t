@@ -58,10 +58,11 @@ sub go_away {
     close $_->[0] for @sockets;
 }
 
+# The worker's own: mapped journals are counted by their quota.
 sub rss_kb {
     my ($pid) = $edge->workers;
     open my $in, "<", "/proc/$pid/status" or die "worker: $!";
-    return (map { /^VmRSS:\s+(\d+) kB/ } <$in>)[0];
+    return (map { /^RssAnon:\s+(\d+) kB/ } <$in>)[0];
 }
 
 my ($worker) = $edge->workers;

@@ -10,7 +10,8 @@ build() {
     while [ $# -gt 0 ]; do
         case $1 in
             --static)     static=1 ;;
-            --san)        san=1 static=1 ;;
+            --san)        san=san static=1 ;;
+            --palloc)     san=palloc static=1 ;;
             --with-nginx) need_value "$@"; source=$2; shift ;;
             *)            die "build: unknown option: $1" ;;
         esac
@@ -73,8 +74,8 @@ build_module() {
     [ -f "$MODULE" ] || die "no $MODULE after the build"
 }
 
-# A whole nginx from sources, a folder or a tarball: KIND static (module linked in) or dynamic (module beside it), SAN
-# or nothing.
+# A whole nginx from sources, a folder or a tarball: KIND static (module linked in) or dynamic (module beside it); san,
+# palloc or nothing.
 build_nginx() {
     local source=$1 kind=$2 san=$3 folder copy add=--add-dynamic-module cc_opt='-g -O3' ld_opt=
     if [ -f "$source" ]; then
@@ -84,13 +85,16 @@ build_nginx() {
     [ -f "$source/src/core/nginx.h" ] || die "$1 holds no nginx sources"
     source=$(cd "$source" && pwd -P)
     plain_path "$source" "the path of nginx's sources"
-    folder=$BUILD/nginx-$(nginx_version_of "$source")-$kind${san:+-san}
+    folder=$BUILD/nginx-$(nginx_version_of "$source")-$kind${san:+-$san}
     if [ "$kind" = static ]; then
         add=--add-module
     fi
     if [ -n "$san" ]; then
-        # Every allocation of a pool becomes one of malloc's, or pools would hide overruns from ASan.
-        cc_opt='-g -O1 -DNGX_DEBUG_PALLOC=1' ld_opt=${SANITIZE%% *}
+        # Every allocation of a pool becomes one of malloc's, or pools would hide overruns from ASan and valgrind.
+        cc_opt='-g -O1 -DNGX_DEBUG_PALLOC=1'
+    fi
+    if [ "$san" = san ]; then
+        ld_opt=${SANITIZE%% *}
     fi
 
     # configure writes into the current folder; the given sources stay as they are.
@@ -106,7 +110,7 @@ build_nginx() {
             --with-http_ssl_module --with-http_stub_status_module --with-http_realip_module \
             --with-http_auth_request_module --with-http_v2_module --with-http_slice_module --with-threads \
             --with-cc-opt="$cc_opt" --with-ld-opt="$ld_opt" "$add=$ROOT" --builddir="$folder"
-        if [ -n "$san" ]; then
+        if [ "$san" = san ]; then
             sanitize_our_objects "$folder/Makefile"
         fi
         make -s -j2 -f "$folder/Makefile"

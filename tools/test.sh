@@ -2,6 +2,7 @@
 
 . tools/run.sh
 
+LONG_SUITES="edge-valgrind" # by test-long only, or by name
 SUITES="source unit unit-san fuzz edge edge-san api e2e faults"
 FUZZ_S=5
 
@@ -22,7 +23,7 @@ run_tests() {
     export SUITE_RESULTS=$BUILD/test/results SUITE_LOGS=$BUILD/test
     mkdir -p "$BUILD/test"
     : >"$SUITE_RESULTS"
-    for suite in ${*:-$SUITES}; do
+    for suite in ${*:-$SUITES ${LONG:+$LONG_SUITES}}; do
         say "== $suite"
         "suite_${suite//-/_}" || true
     done
@@ -111,9 +112,30 @@ suite_edge_san() {
     ASAN_OPTIONS=detect_leaks=0:abort_on_error=1:verify_asan_link_order=0:log_path=$log \
     UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:log_path=$log \
         edge edge-san "$NGINX" ""
-    if ls "$log".* >/dev/null 2>&1; then
-        cat "$log".* >&2
-        echo "edge-san-findings 0 $(ls "$log".* | wc -l) 0 0" >>"$SUITE_RESULTS"
+    findings edge-san "$log"
+}
+
+# The core topics against a static nginx under valgrind, every pool allocation a malloc.  It sees what sanitizers
+# do not: reads of bytes that nobody wrote.
+suite_edge_valgrind() {
+    local log=$BUILD/test/valgrind
+    rm -f "$log".*
+    build --palloc ${WITH_NGINX:+--with-nginx "$WITH_NGINX"}
+    mkdir -p "$BUILD/t"
+    printf '#!/bin/sh\nexec valgrind -q --error-limit=no --num-callers=30 --log-file=%s.%%p %s "$@"\n' "$log" "$NGINX" \
+        >"$BUILD/t/nginx-valgrind"
+    chmod 755 "$BUILD/t/nginx-valgrind"
+    EDGE_TIMEOUT=3600 EDGE_TESTS="t/click.t t/conversion.t t/cookie.t t/macros.t t/pipeline.t t/click_id.t \
+        t/abort.t t/metrics.t t/http2.t" edge edge-valgrind "$BUILD/t/nginx-valgrind" ""
+    findings edge-valgrind "$log"
+}
+
+# findings NAME LOG: every file LOG.* with something in it is a failure.
+findings() {
+    find "$(dirname "$2")" -maxdepth 1 -name "$(basename "$2").*" -size 0 -delete
+    if ls "$2".* >/dev/null 2>&1; then
+        cat "$2".* >&2
+        echo "$1-findings 0 $(ls "$2".* | wc -l) 0 0" >>"$SUITE_RESULTS"
     fi
 }
 
@@ -124,7 +146,7 @@ edge() {
     chmod 755 "$root"
     build_edge_tools
     TEST_NGINX_BINARY=$2 TEST_NGINX_LOAD_MODULES=$3 AFFILIATE_MODULE=${3:-static} AFFILIATE_TOOLS=$BUILD/t \
-        TEST_NGINX_SERVROOT=$root/servroot TEST_NGINX_PORT=$(free_port) suite "$1" t/*.t || status=1
+        SUITE_TIMEOUT=${EDGE_TIMEOUT:-$([ -n "${LONG:-}" ] && echo 3600 || echo 600)} TEST_NGINX_SERVROOT=$root/servroot TEST_NGINX_PORT=$(free_port) suite "$1" ${EDGE_TESTS:-t/*.t} || status=1
     rm -rf "$root"
     return $status
 }
@@ -134,6 +156,8 @@ build_edge_tools() {
     local flags="-std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -O1 -g -Itracker-core/include -Itracker-core/src"
     build_core
     mkdir -p "$BUILD/t"
+    build_tool clickload
+    build_tool badload
     edge_tool fixture "$flags" "$BUILD/core/libtracker.a" -ljansson -lsodium -lcrypto
     edge_tool consumer "$flags" "$BUILD/core/libtracker.a" -lhiredis -lsodium -lcrypto
     edge_tool fail_sync.so "$flags -shared -fPIC"
