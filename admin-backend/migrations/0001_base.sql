@@ -27,6 +27,9 @@ CREATE TABLE programs (
     currency       TEXT NOT NULL,
     time_zone      TEXT NOT NULL DEFAULT 'UTC',
     attribution    TEXT NOT NULL DEFAULT 'last' CHECK (attribution IN ('last', 'first', 'both')),
+    first_share_ppm @int@ NOT NULL DEFAULT 500000 CHECK (first_share_ppm BETWEEN 0 AND 1000000),  -- 'both': the first touch's
+    precedence     TEXT NOT NULL DEFAULT '["click_id","cookie","coupon"]',  -- JSON array, best first
+    recurring_events TEXT NOT NULL DEFAULT '["deposit","rebill","renewal","recurring"]',  -- the customer's affiliate decides these
     cookie_days    @int@ NOT NULL DEFAULT 30 CHECK (cookie_days BETWEEN 1 AND 400),
     fallback       TEXT NOT NULL DEFAULT '',  -- URL template
     tracking_domain TEXT NOT NULL DEFAULT '',  -- host name that links are shown with; '': the installation's
@@ -378,12 +381,13 @@ CREATE TABLE conversion_facts (
     referrer     TEXT,                         -- of a pixel: the page it stands on
     ip           @bytes@,
     params       TEXT,                         -- JSON object p1..p10
-    outcome      TEXT,                         -- NULL: not yet derived; 'converted', 'repeated', 'conflict', 'status_moved', 'unattributed', 'failed', 'parked'
+    outcome      TEXT,                         -- NULL: not yet derived; 'converted', 'confirmed', 'repeated', 'conflict', 'status_moved', 'refunded', 'unattributed', 'failed', 'parked'
     conversion_id @int@,
     tries        @int@ NOT NULL DEFAULT 0,
     retry_us     @int@ NOT NULL DEFAULT 0,     -- parked until
     PRIMARY KEY (journal_id, seq)
 ) @clustered@;
+CREATE INDEX conversion_facts_waiting ON conversion_facts (program_id, event, txid) WHERE outcome = 'parked';
 CREATE INDEX conversion_facts_open ON conversion_facts (retry_us) WHERE outcome IS NULL OR outcome = 'parked';
 
 -- ---------------------------------------------------------------- derived
@@ -424,20 +428,78 @@ CREATE TABLE conversions (
     currency     TEXT,
     event_time_ms @int@ NOT NULL,
     click_id     TEXT,
-    journal_id   @int@ NOT NULL,
+    coupon       TEXT,
+    customer     TEXT,
+    verified     @int@ NOT NULL CHECK (verified IN (0, 1)),  -- 0: only a visitor's browser said so (pixel)
+    journal_id   @int@ NOT NULL,               -- the record that it is made of
     seq          @int@ NOT NULL,
     created_us   @int@ NOT NULL,
     UNIQUE (program_id, event, txid)
 ) @strict@;
+CREATE INDEX conversions_created ON conversions (created_us, id);
+
+-- What was taken back of an order.  What goes beyond it is kept and not applied.
+CREATE TABLE refunds (
+    id            @id@,
+    conversion_id @int@ NOT NULL REFERENCES conversions (id),
+    refund_id     TEXT NOT NULL,               -- '' when none was given: then there is one
+    kind          TEXT NOT NULL CHECK (kind IN ('refund', 'chargeback')),
+    amount_minor  @int@,                       -- NULL: all of a conversion that has no amount
+    currency      TEXT,
+    state         TEXT NOT NULL CHECK (state IN ('applied', 'won', 'held')),  -- won: a chargeback that was taken back; held: for review
+    journal_id    @int@ NOT NULL,
+    seq           @int@ NOT NULL,
+    created_us    @int@ NOT NULL,
+    UNIQUE (conversion_id, refund_id)
+) @strict@;
+
+-- Who earned a customer's first conversion: recurring events are his, whoever is clicked later.
+CREATE TABLE customers (
+    program_id    @int@ NOT NULL REFERENCES programs (id),
+    customer      TEXT NOT NULL,
+    part          @int@ NOT NULL,              -- 0, and 1 where first and last touch shared it
+    affiliate_id  @int@ NOT NULL REFERENCES affiliates (id),
+    campaign_id   @int@ REFERENCES campaigns (id),
+    link_id       @int@ REFERENCES links (id),
+    share_ppm     @int@ NOT NULL CHECK (share_ppm BETWEEN 1 AND 1000000),
+    conversion_id @int@ NOT NULL REFERENCES conversions (id),
+    created_us    @int@ NOT NULL,
+    PRIMARY KEY (program_id, customer, part)
+) @strict@;
+
+CREATE TABLE coupons (
+    id            @id@,
+    program_id    @int@ NOT NULL REFERENCES programs (id),
+    code          TEXT NOT NULL,               -- as people write it
+    code_key      TEXT NOT NULL,               -- upper case: what is compared
+    affiliate_id  @int@ NOT NULL REFERENCES affiliates (id),  -- for good: a code says whose it is
+    campaign_id   @int@ REFERENCES campaigns (id),
+    state         TEXT NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'paused', 'archived')),
+    valid_from_us @int@,
+    valid_to_us   @int@,                       -- first moment after
+    notes         TEXT NOT NULL DEFAULT '',
+    created_us    @int@ NOT NULL,
+    updated_us    @int@ NOT NULL,
+    version       @int@ NOT NULL DEFAULT 1,
+    UNIQUE (program_id, code_key)
+) @strict@;
+CREATE INDEX coupons_created ON coupons (created_us, id);
+CREATE INDEX coupons_affiliate ON coupons (affiliate_id, id);
 
 CREATE TABLE conversion_conflicts (
     id            @id@,
-    conversion_id @int@ NOT NULL REFERENCES conversions (id),
-    journal_id    @int@ NOT NULL,
+    conversion_id @int@ REFERENCES conversions (id),  -- NULL: a refund whose order never came
+    journal_id    @int@ NOT NULL,              -- the record that contradicts
     seq           @int@ NOT NULL,
     reason        TEXT NOT NULL,
-    at_us         @int@ NOT NULL
+    state         TEXT NOT NULL DEFAULT 'open' CHECK (state IN ('open', 'resolved')),
+    note          TEXT NOT NULL DEFAULT '',    -- what came of the review
+    at_us         @int@ NOT NULL,
+    updated_us    @int@ NOT NULL,
+    version       @int@ NOT NULL DEFAULT 1
 ) @strict@;
+CREATE INDEX conversion_conflicts_at ON conversion_conflicts (at_us, id);
+CREATE INDEX conversion_conflicts_of ON conversion_conflicts (conversion_id) WHERE conversion_id IS NOT NULL;
 
 -- Commission plans: effective-dated and recorded-at dated, append-only.  The narrowest scope wins:
 -- affiliate, group, program, global.
@@ -462,7 +524,7 @@ CREATE TABLE referrals (
     affiliate_id  @int@ NOT NULL REFERENCES affiliates (id),
     campaign_id   @int@ REFERENCES campaigns (id),
     link_id       @int@ REFERENCES links (id),
-    conversion_id @int@ UNIQUE REFERENCES conversions (id),
+    conversion_id @int@ REFERENCES conversions (id),
     event         TEXT NOT NULL,
     status        TEXT NOT NULL CHECK (status IN ('pending', 'approved', 'rejected')),
     click_id      TEXT,
@@ -472,11 +534,16 @@ CREATE TABLE referrals (
     currency      TEXT,
     tags          TEXT NOT NULL DEFAULT '[]',
     notes         TEXT NOT NULL DEFAULT '',
+    part          @int@ NOT NULL DEFAULT 0 CHECK (part IN (0, 1)),  -- of a shared conversion: 0 the first touch's, 1 the last's
+    share_ppm     @int@ NOT NULL DEFAULT 1000000 CHECK (share_ppm BETWEEN 1 AND 1000000),
+    verified      @int@ NOT NULL DEFAULT 1 CHECK (verified IN (0, 1)),
+    superseded    @int@ NOT NULL DEFAULT 0 CHECK (superseded IN (0, 1)),  -- the advertiser's server named other touches than a pixel
     why           TEXT NOT NULL,               -- JSON: the winning touch, its rule, every candidate that lost; or {"manual":reason}
     created_us    @int@ NOT NULL,
     updated_us    @int@ NOT NULL,
     version       @int@ NOT NULL DEFAULT 1
 ) @strict@;
+CREATE UNIQUE INDEX referrals_conversion ON referrals (conversion_id, affiliate_id) WHERE superseded = 0;
 CREATE INDEX referrals_created ON referrals (created_us, id);
 CREATE INDEX referrals_affiliate ON referrals (affiliate_id, created_us, id);
 CREATE INDEX referrals_status ON referrals (status, created_us, id);
@@ -513,11 +580,13 @@ CREATE TABLE commissions (
     component     TEXT NOT NULL DEFAULT 'base',
     level         @int@ NOT NULL DEFAULT 0,
     period        TEXT NOT NULL,               -- '2026-11': the calendar month it was posted in, UTC (docs/commissions.md)
-    kind          TEXT NOT NULL CHECK (kind IN ('commission', 'reversal')),
+    kind          TEXT NOT NULL CHECK (kind IN ('commission', 'reversal', 'reinstatement')),
     revision      @int@ NOT NULL DEFAULT 0,
     amount_minor  @int@ NOT NULL,
     currency      TEXT NOT NULL,
-    basis_minor   @int@,                       -- what a percentage was taken of
+    basis_minor   @int@,                       -- what a percentage was taken of; of a reversal: what is left
+    part          @int@ NOT NULL DEFAULT 0 CHECK (part IN (0, 1)),
+    share_ppm     @int@ NOT NULL DEFAULT 1000000 CHECK (share_ppm BETWEEN 1 AND 1000000),  -- of what the plan gives
     rate_ppm      @int@,
     plan_id       @int@ REFERENCES plans (id),
     status        TEXT NOT NULL CHECK (status IN ('pending', 'approved', 'in_payout', 'paid', 'rejected')),

@@ -268,9 +268,9 @@ test_first_and_last_touch(void **state)
         int64_t     winner;
         const char *source;
     } cases[] = {
-        { "last", 2, m->affiliate, "cookie_last" },
-        { "first", 2, bob, "cookie_first" },
-        { "first", 31, m->affiliate, "cookie_last" }, /* the first touch is over its window */
+        { "last", 2, m->affiliate, "click_id" },
+        { "first", 2, bob, "click_first" },
+        { "first", 31, m->affiliate, "click_id" }, /* the first touch is over its window */
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

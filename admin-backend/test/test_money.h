@@ -220,7 +220,15 @@ struct sale {
     const char *currency; /* NULL: EUR */
     enum tracker_conversion_status status;
     uint64_t    event_time_ms; /* 0: now */
+    const char *coupon, *customer, *refund_id, *cookie_first, *cookie_last; /* NULL: none */
+    bool        pixel;
 };
+
+static inline struct tracker_str
+test_str(const char *text)
+{
+    return text == NULL ? TRACKER_STR_NONE : (struct tracker_str){ text, strlen(text) };
+}
 
 /* Commits a conversion fact, as ingest does; nothing is derived yet. */
 static inline void
@@ -234,12 +242,11 @@ tell(struct money *m, const struct sale *sale)
     pack.conversion = (struct conversion_fact_row){
         .journal_id = m->conversions.id, .seq = m->conversions.at.next, .time_ms = now_ms, .received_ms = now_ms,
         .event_time_ms = sale->event_time_ms == 0 ? now_ms : sale->event_time_ms, .program = (uint32_t) m->program,
-        .api_user = 1, .auth = TRACKER_AUTH_API_KEY, .status = (uint8_t) sale->status,
-        .event = { event, strlen(event) } };
-    if (sale->click != NULL)
-        pack.conversion.click_id = (struct tracker_str){ sale->click, strlen(sale->click) };
-    if (sale->txid != NULL)
-        pack.conversion.txid = (struct tracker_str){ sale->txid, strlen(sale->txid) };
+        .api_user = 1, .auth = sale->pixel ? TRACKER_AUTH_PIXEL : TRACKER_AUTH_API_KEY,
+        .status = (uint8_t) sale->status, .event = { event, strlen(event) }, .click_id = test_str(sale->click),
+        .txid = test_str(sale->txid), .coupon = test_str(sale->coupon), .customer = test_str(sale->customer),
+        .refund_id = test_str(sale->refund_id), .cookie_first = test_str(sale->cookie_first),
+        .cookie_last = test_str(sale->cookie_last) };
     if (sale->amount != NULL) {
         pack.conversion.has_amount = 1;
         assert_int_equal(tracker_money_parse((struct tracker_str){ sale->amount, strlen(sale->amount) },

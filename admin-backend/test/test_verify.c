@@ -58,6 +58,33 @@ lose_some(struct db *db, void *ctx)
     return rc == DB_OK ? journal_store(db, &m->traffic) : rc;
 }
 
+/* What two share, what a coupon and a customer bring, and what was taken back of it; of affiliates of its own. */
+static void
+share_and_refund(struct money *m)
+{
+    int64_t cyd = make_affiliate(m, "cyd", "approved", m->group), dan = make_affiliate(m, "dan", "approved", m->group);
+    char    first[TRACKER_CLICK_ID_LEN + 1], sql[300];
+
+    snprintf(sql, sizeof(sql), "INSERT INTO coupons (program_id, code, code_key, affiliate_id, created_us, updated_us)"
+                               " VALUES (%lld, 'Dan10', 'DAN10', %lld, 1, 1)", (long long) m->program, (long long) dan);
+    test_run(m->base.pool, sql);
+    test_run(m->base.pool, "UPDATE programs SET attribution = 'both', first_share_ppm = 333333");
+    memcpy(first, click(m, make_link(m, cyd, m->campaign), 0, NULL), sizeof(first));
+    tell(m, &(struct sale){ .click = click(m, make_link(m, dan, m->campaign), 0, first), .txid = "shared",
+                            .amount = "100.00", .customer = "eve" });
+    tell(m, &(struct sale){ .txid = "deposit", .event = "deposit", .amount = "10.00", .customer = "eve" });
+    tell(m, &(struct sale){ .txid = "coupon", .amount = "60.00", .coupon = "dan10" });
+    derive_all(m);
+    tell(m, &(struct sale){ .txid = "shared", .refund_id = "r1", .amount = "25.00", .status = TRACKER_CONVERSION_REFUND });
+    tell(m, &(struct sale){ .txid = "shared", .refund_id = "r2", .amount = "80.00", .status = TRACKER_CONVERSION_REFUND });
+    tell(m, &(struct sale){ .txid = "coupon", .refund_id = "c1", .status = TRACKER_CONVERSION_CHARGEBACK });
+    derive_all(m);
+    tell(m, &(struct sale){ .txid = "coupon", .refund_id = "c1", .status = TRACKER_CONVERSION_CHARGEBACK_WON });
+    derive_all(m);
+    assert_int_equal(number(m, "SELECT COUNT(*) AS n FROM commissions WHERE part = 1"), 3);
+    assert_int_equal(number(m, "SELECT COUNT(*) AS n FROM refunds WHERE state = 'won'"), 1);
+}
+
 static void
 fill(struct money *m)
 {
@@ -85,6 +112,7 @@ fill(struct money *m)
     test_clock_us += SECOND_US;
     must(m, referral_act(m->service, &test_admin, reversed, "reject", "charged back", NULL, &m->error));
 
+    share_and_refund(m);
     assert_int_equal(db_write(m->base.pool, DB_WIRE, lose_some, m), DB_OK);
     must_verify(m);
     test_clock_us += 3600 * SECOND_US;
@@ -209,7 +237,16 @@ static const struct corruption {
     { 7, "UPDATE plans SET type = 'fixed', amount_minor = 1, currency = 'EUR'" },
     { 7, "UPDATE plans SET valid_from_us = valid_from_us + 7200000000" },
     { 7, "UPDATE conversions SET amount_minor = amount_minor + 100 WHERE txid = 'pending'" },
-    { 7, "UPDATE commissions SET amount_minor = amount_minor + 1 WHERE id = " REVERSAL },
+
+    { 8, "UPDATE referrals SET share_ppm = 333334 WHERE conversion_id = " TXID("shared") " AND part = 0" },
+    { 8, "UPDATE referrals SET superseded = 1 WHERE conversion_id = " TXID("shared") " AND part = 1" },
+    { 8, "DELETE FROM referrals WHERE conversion_id = " TXID("shared") " AND part = 0" },
+    { 8, "UPDATE commissions SET share_ppm = 1000000 WHERE conversion_id = " TXID("shared") " AND part = 0" },
+    { 8, "UPDATE commissions SET part = 1 WHERE conversion_id = " TXID("shared") " AND part = 0" },
+    { 8, "UPDATE commissions SET amount_minor = amount_minor + 2 WHERE conversion_id = " TXID("shared")
+         " AND part = 0 AND kind = 'commission'" },
+    { 8, "DELETE FROM customers WHERE part = 1" },
+    { 8, "UPDATE referrals SET share_ppm = 500000 WHERE id = " REFERRAL("pending") },
 
     { 9, "UPDATE referrals SET status = 'approved' WHERE id = " REFERRAL("pending") },
     { 9, "UPDATE commissions SET status = 'approved' WHERE id = " COMMISSION("pending") },
@@ -278,6 +315,7 @@ static const struct corruption {
           PAYOUT("draft") ")" },
 
     { 15, "UPDATE commissions SET amount_minor = amount_minor * 2 WHERE id = " REVERSAL },
+    { 15, "UPDATE commissions SET amount_minor = amount_minor + 1 WHERE id = " REVERSAL },
     { 15, "INSERT INTO commissions (program_id, affiliate_id, referral_id, conversion_id, period, kind, revision,"
           " amount_minor, currency, status, reverses_id, why, created_us, updated_us)"
           " SELECT program_id, affiliate_id, referral_id, conversion_id, period, kind, 7, -1, currency, status,"
@@ -288,6 +326,23 @@ static const struct corruption {
     { 15, "UPDATE commissions SET kind = 'commission', revision = 9 WHERE id = " REVERSAL },
     { 15, "UPDATE commissions SET currency = 'USD' WHERE id = " REVERSAL },
 
+    { 15, "UPDATE commissions SET amount_minor = amount_minor - 1 WHERE kind = 'reinstatement'" },
+    { 15, "UPDATE commissions SET amount_minor = amount_minor + 100000 WHERE kind = 'reinstatement'" },
+    { 15, "UPDATE refunds SET amount_minor = amount_minor + 100 WHERE refund_id = 'r1'" },
+    { 15, "UPDATE refunds SET state = 'applied' WHERE refund_id = 'c1'" },
+
+    { 16, "UPDATE refunds SET state = 'applied' WHERE refund_id = 'r2'" },
+    { 16, "UPDATE refunds SET amount_minor = 10001 WHERE refund_id = 'r1'" },
+    { 16, "UPDATE conversions SET amount_minor = 2499 WHERE txid = 'shared'" },
+    { 16, "UPDATE refunds SET currency = 'USD' WHERE refund_id = 'r1'" },
+    { 16, "UPDATE refunds SET amount_minor = -5 WHERE refund_id = 'r1'" },
+    { 16, "UPDATE refunds SET amount_minor = NULL, currency = NULL WHERE refund_id = 'r1'" },
+    { 16, "UPDATE refunds SET kind = 'refund' WHERE refund_id = 'c1'" },
+    { 16, "DELETE FROM conversion_conflicts" },
+    { 16, "UPDATE refunds SET seq = 1 WHERE refund_id = 'r1'" },
+    { 16, "UPDATE refunds SET conversion_id = " TXID("coupon") " WHERE refund_id = 'r1'" },
+
+    { 17, "UPDATE commissions SET amount_minor = -amount_minor WHERE kind = 'reinstatement'" },
     { 17, "UPDATE commissions SET amount_minor = -amount_minor WHERE id = " COMMISSION("pending") },
     { 17, "UPDATE commissions SET amount_minor = 0 WHERE id = " COMMISSION("pending") },
     { 17, "UPDATE commissions SET amount_minor = -amount_minor WHERE id = " REVERSAL },
@@ -332,6 +387,10 @@ static const struct corruption {
     { 20, "UPDATE referrals SET click_id = '" "0000000000000000000000000000000000000000" "', why = replace(why, click_id, '"
           "0000000000000000000000000000000000000000" "') WHERE id = " REFERRAL("pending") },
     { 20, "UPDATE referrals SET click_id = NULL WHERE id = " REFERRAL("pending") },
+    { 20, "UPDATE coupons SET affiliate_id = (SELECT id FROM affiliates WHERE name = 'bob')" },
+    { 20, "DELETE FROM coupons" },
+    { 20, "UPDATE customers SET affiliate_id = (SELECT id FROM affiliates WHERE name = 'bob') WHERE part = 0" },
+    { 20, "DELETE FROM customers" },
     { 20, "UPDATE referrals SET why = '{}' WHERE id = " REFERRAL("pending") },
     { 20, "UPDATE referrals SET why = replace(why, '\"won\"', '\"outranked\"') WHERE id = " REFERRAL("pending") },
     { 20, "UPDATE link_versions SET affiliate_id = (SELECT id FROM affiliates WHERE name = 'bob')" },
@@ -341,7 +400,7 @@ static const struct corruption {
 
     { 21, "DELETE FROM audit_log WHERE action = 'referral.approve' AND id = (SELECT MAX(id) FROM audit_log"
           " WHERE action = 'referral.approve')" },
-    { 21, "DELETE FROM audit_log WHERE id = (SELECT MAX(id) FROM audit_log)" },
+    { 21, "DELETE FROM audit_log WHERE id = (SELECT MAX(id) FROM audit_log WHERE object_type = 'referral')" },
     { 21, "DELETE FROM audit_log WHERE action = 'payout.pay'" },
     { 21, "UPDATE audit_log SET actor = 'staff:9' WHERE action = 'payout.create'" },
     { 21, "UPDATE audit_log SET after = '{}' WHERE id = 3" },
@@ -469,7 +528,7 @@ test_the_sound_database_passes(void **state)
     (void) state;
     if (!json_is_true(json_object_get(report, "ok")))
         fail_msg("%s", json_dumps(report, JSON_INDENT(1)));
-    assert_int_equal(json_array_size(json_object_get(report, "invariants")), 20);
+    assert_int_equal(json_array_size(json_object_get(report, "invariants")), 22);
     json_decref(report);
 }
 
@@ -481,7 +540,9 @@ test_only_the_broken_one_is_named(void **state)
         { 3, "UPDATE ledger_accounts SET balance_minor = balance_minor + 1 WHERE id = " ACCOUNT("ada", "paid") },
         { 4, "UPDATE ledger_transactions SET at_us = at_us + 1 WHERE number = 3" },
         { 7, "UPDATE plans SET rate_ppm = 250000" },
+        { 8, "UPDATE customers SET share_ppm = 1 WHERE part = 1" },
         { 12, "UPDATE payouts SET minimum_minor = amount_minor + 1 WHERE status = 'paid'" },
+        { 16, "DELETE FROM conversion_conflicts" },
         { 18, "UPDATE idempotency_keys SET request_hash = zeroblob(31)" },
         { 19, "UPDATE journals SET committed = committed + 1 WHERE id = 1" },
         { 20, "UPDATE referrals SET why = '{}' WHERE id = " REFERRAL("pending") },

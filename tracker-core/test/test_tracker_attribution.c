@@ -32,6 +32,27 @@ touch(enum tracker_touch_source source, uint64_t time_ms)
                                    .verdict = (enum tracker_touch_verdict) 99 };
 }
 
+/* One winner at most, as under LAST and FIRST: its index or -1. */
+static int
+attribute(struct tracker_touch *touches, unsigned count, uint32_t program, enum tracker_attribution_rule rule,
+          uint64_t event_ms)
+{
+    const struct tracker_attribution_policy policy = {
+        .program = program, .rule = rule, .first_share_ppm = 500000,
+        .order = { TRACKER_MEANS_COUPON, TRACKER_MEANS_CLICK_ID, TRACKER_MEANS_COOKIE } };
+    unsigned won = tracker_attribute(touches, count, &policy, event_ms);
+    int      winner = -1;
+
+    for (unsigned i = 0; i < count; i++) {
+        assert_int_equal(touches[i].verdict == TRACKER_TOUCH_WON, touches[i].share_ppm == TRACKER_WHOLE_PPM);
+        assert_true(touches[i].share_ppm == 0 || touches[i].share_ppm == TRACKER_WHOLE_PPM);
+        if (touches[i].share_ppm != 0)
+            winner = (int) i;
+    }
+    assert_int_equal(won, winner >= 0);
+    return winner;
+}
+
 static void
 test_eligibility(void **state)
 {
@@ -70,7 +91,7 @@ test_eligibility(void **state)
         one.campaign = cases[i].campaign;
         one.affiliate = cases[i].affiliate;
 
-        int winner = tracker_attribute(&one, 1, PROGRAM, TRACKER_ATTRIBUTION_LAST, EVENT);
+        int winner = attribute(&one, 1, PROGRAM, TRACKER_ATTRIBUTION_LAST, EVENT);
         if (one.verdict != cases[i].expected)
             fail_msg("case %zu: %s", i, tracker_touch_verdict_name(one.verdict));
         assert_int_equal(winner, cases[i].expected == TRACKER_TOUCH_WON ? 0 : -1);
@@ -108,7 +129,7 @@ test_precedence(void **state)
             for (; count < 4 && cases[i].touches[count].days >= 0; count++)
                 touches[count] = touch(cases[i].touches[count].source,
                                        EVENT - (uint64_t) cases[i].touches[count].days * DAY);
-            int winner = tracker_attribute(touches, count, PROGRAM, rule, EVENT);
+            int winner = attribute(touches, count, PROGRAM, rule, EVENT);
             if (winner != (rule == TRACKER_ATTRIBUTION_LAST ? cases[i].last : cases[i].first))
                 fail_msg("%s, rule %d: %d won", cases[i].what, rule, winner);
             for (unsigned j = 0; j < count; j++)
@@ -127,7 +148,7 @@ test_unrecorded_click(void **state)
     struct tracker_touch one = touch(CLICK, EVENT - DAY);
 
     one.click.recorded = false;
-    assert_int_equal(tracker_attribute(&one, 1, PROGRAM, TRACKER_ATTRIBUTION_LAST, EVENT), 0);
+    assert_int_equal(attribute(&one, 1, PROGRAM, TRACKER_ATTRIBUTION_LAST, EVENT), 0);
 }
 
 static void
@@ -143,7 +164,112 @@ test_names(void **state)
     assert_string_equal(tracker_touch_verdict_name(TRACKER_TOUCH_AFTER_EVENT), "after_event");
     assert_string_equal(tracker_touch_verdict_name(TRACKER_TOUCH_EXPIRED), "expired");
     assert_string_equal(tracker_touch_verdict_name(TRACKER_TOUCH_UNKNOWN_LINK), "unknown_link");
-    assert_string_equal(tracker_touch_verdict_name((enum tracker_touch_verdict) 99), "unknown");
+    assert_string_equal(tracker_touch_verdict_name((enum tracker_touch_verdict) 99), "?");
+    assert_string_equal(tracker_touch_source_name(TRACKER_TOUCH_CLICK_FIRST), "click_first");
+    assert_string_equal(tracker_touch_source_name(TRACKER_TOUCH_COUPON), "coupon");
+    assert_string_equal(tracker_touch_source_name(TRACKER_TOUCH_CUSTOMER), "customer");
+    assert_string_equal(tracker_touch_means_name(TRACKER_MEANS_COOKIE), "cookie");
+}
+
+/* ---- sharing, coupons, customers ---- */
+
+/* Each line: the touches' sources, days before the event and affiliates; what each is to get, in parts of ten. */
+static void
+test_who_shares(void **state)
+{
+    enum { CLICK1 = TRACKER_TOUCH_CLICK_FIRST, COUPON = TRACKER_TOUCH_COUPON, CUSTOMER = TRACKER_TOUCH_CUSTOMER };
+    static const struct {
+        const char *what;
+        struct {
+            int      source, days;
+            uint32_t affiliate, tenths;
+        } touches[5];
+        bool        recurring;
+        const char *order; /* best first; NULL: coupon, click id, cookie */
+    } cases[] = {
+        { "two share", { { FIRST, 9, 1, 3 }, { LAST, 1, 2, 7 } }, false, NULL },
+        { "the named click's visitor", { { CLICK, 1, 2, 7 }, { CLICK1, 9, 1, 3 } }, false, NULL },
+        { "one and the same is whole", { { FIRST, 9, 1, 0 }, { LAST, 1, 1, 10 } }, false, NULL },
+        { "one alone is whole", { { FIRST, 31, 1, 0 }, { LAST, 1, 2, 10 } }, false, NULL },
+        { "the first alone too", { { FIRST, 9, 1, 10 }, { LAST, 31, 2, 0 } }, false, NULL },
+        { "means do not mix", { { CLICK, 5, 3, 10 }, { FIRST, 9, 1, 0 }, { LAST, 1, 2, 0 } }, false, NULL },
+        { "a coupon is whole", { { COUPON, 0, 4, 10 }, { FIRST, 9, 1, 0 }, { LAST, 1, 2, 0 } }, false, NULL },
+        { "unless it ranks last", { { COUPON, 0, 4, 0 }, { FIRST, 9, 1, 3 }, { LAST, 1, 2, 7 } }, false, "ikc" },
+        { "the cookie first", { { CLICK, 5, 3, 0 }, { FIRST, 9, 1, 3 }, { LAST, 1, 2, 7 } }, false, "kic" },
+        { "an unknown coupon", { { COUPON, 0, 0, 0 }, { LAST, 1, 2, 10 } }, false, NULL },
+        { "a customer's sale", { { CUSTOMER, 0, 4, 0 }, { LAST, 1, 2, 10 } }, false, NULL },
+        { "a customer's deposit", { { CUSTOMER, 0, 4, 10 }, { COUPON, 0, 1, 0 }, { CLICK, 1, 2, 0 } }, true, NULL },
+        { "a new one's deposit", { { CUSTOMER, 0, 0, 0 }, { CLICK, 1, 2, 10 } }, true, NULL },
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct tracker_attribution_policy policy = { .program = PROGRAM, .rule = TRACKER_ATTRIBUTION_BOTH,
+                                                     .first_share_ppm = 300000, .recurring = cases[i].recurring };
+        struct tracker_touch touches[5];
+        unsigned             count = 0, won = 0;
+
+        for (int m = 0; m < TRACKER_MEANS; m++) {
+            char means = (cases[i].order == NULL ? "cik" : cases[i].order)[m];
+            policy.order[m] = means == 'c' ? TRACKER_MEANS_COUPON
+                              : means == 'i' ? TRACKER_MEANS_CLICK_ID : TRACKER_MEANS_COOKIE;
+        }
+        for (; count < 5 && cases[i].touches[count].source != 0; count++) {
+            touches[count] = touch((enum tracker_touch_source) cases[i].touches[count].source,
+                                   EVENT - (uint64_t) cases[i].touches[count].days * DAY);
+            touches[count].affiliate = cases[i].touches[count].affiliate;
+            touches[count].part_ppm = TRACKER_WHOLE_PPM;
+            won += cases[i].touches[count].tenths != 0;
+        }
+        assert_int_equal(tracker_attribute(touches, count, &policy, EVENT), won);
+        for (unsigned j = 0; j < count; j++) {
+            if (touches[j].share_ppm != cases[i].touches[j].tenths * 100000)
+                fail_msg("%s: touch %u gets %u, %s", cases[i].what, j, touches[j].share_ppm,
+                         tracker_touch_verdict_name(touches[j].verdict));
+            assert_int_equal(touches[j].verdict == TRACKER_TOUCH_WON, touches[j].share_ppm != 0);
+        }
+    }
+}
+
+/* A share of nothing is no winner: nobody is told that he earned 0 %. */
+static void
+test_a_share_of_nothing(void **state)
+{
+    for (uint32_t first = 0; first <= TRACKER_WHOLE_PPM; first += TRACKER_WHOLE_PPM) {
+        struct tracker_touch touches[] = { touch(FIRST, EVENT - 9 * DAY), touch(LAST, EVENT - DAY) };
+        const struct tracker_attribution_policy policy = { .program = PROGRAM, .rule = TRACKER_ATTRIBUTION_BOTH,
+                                                           .first_share_ppm = first };
+
+        touches[0].affiliate = 9;
+        assert_int_equal(tracker_attribute(touches, 2, &policy, EVENT), 1);
+        assert_int_equal(touches[0].share_ppm, first);
+        assert_int_equal(touches[first == 0 ? 0 : 1].verdict, TRACKER_TOUCH_OUTRANKED);
+    }
+}
+
+static void
+test_a_coupons_dates(void **state)
+{
+    static const struct {
+        uint64_t from_ms, to_ms;
+        bool     inactive;
+        uint32_t program;
+        enum tracker_touch_verdict expected;
+    } cases[] = {
+        { 0, 0, false, PROGRAM, TRACKER_TOUCH_WON },
+        { EVENT, EVENT + 1, false, PROGRAM, TRACKER_TOUCH_WON },
+        { EVENT + 1, 0, false, PROGRAM, TRACKER_TOUCH_OUT_OF_DATES },
+        { 0, EVENT, false, PROGRAM, TRACKER_TOUCH_OUT_OF_DATES },
+        { 0, 0, true, PROGRAM, TRACKER_TOUCH_INACTIVE },
+        { 0, 0, false, PROGRAM + 1, TRACKER_TOUCH_OTHER_PROGRAM },
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct tracker_touch one = { .source = TRACKER_TOUCH_COUPON, .program = cases[i].program, .affiliate = 5,
+                                     .from_ms = cases[i].from_ms, .to_ms = cases[i].to_ms,
+                                     .inactive = cases[i].inactive };
+        attribute(&one, 1, PROGRAM, TRACKER_ATTRIBUTION_LAST, EVENT);
+        assert_int_equal(one.verdict, cases[i].expected);
+    }
 }
 
 /* ---- properties ---- */
@@ -198,7 +324,7 @@ test_properties(void **state)
 
         for (unsigned i = 0; i < count; i++)
             touches[i] = random_touch();
-        int winner = tracker_attribute(touches, count, PROGRAM, rule, EVENT);
+        int winner = attribute(touches, count, PROGRAM, rule, EVENT);
 
         for (unsigned i = 0; i < count; i++) {
             bool eligible = oracle_eligible(&touches[i]);
@@ -217,7 +343,7 @@ test_properties(void **state)
         memcpy(more, touches, at * sizeof(more[0]));
         more[at] = stranger;
         memcpy(more + at + 1, touches + at, (count - at) * sizeof(more[0]));
-        int again = tracker_attribute(more, count + 1, PROGRAM, rule, EVENT);
+        int again = attribute(more, count + 1, PROGRAM, rule, EVENT);
         assert_int_equal(again, winner >= (int) at ? winner + 1 : winner);
     }
 }
@@ -228,6 +354,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_eligibility),      cmocka_unit_test(test_precedence),
         cmocka_unit_test(test_unrecorded_click), cmocka_unit_test(test_names),
+        cmocka_unit_test(test_who_shares),       cmocka_unit_test(test_a_share_of_nothing),
+        cmocka_unit_test(test_a_coupons_dates),
         cmocka_unit_test(test_properties),
     };
 

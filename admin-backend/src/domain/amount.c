@@ -68,3 +68,21 @@ amount_share(const struct tracker_money *a, int64_t rate_ppm, struct tracker_mon
         return false;
     return put(divide_half_even((__int128) a->minor * rate_ppm, PPM), a->currency, out);
 }
+
+bool
+amount_split(const struct tracker_money *a, int64_t first_ppm, struct tracker_money parts[2])
+{
+    __int128 size, weighted[2], floors[2];
+    int64_t  sign = a->minor < 0 ? -1 : 1;
+
+    if (first_ppm < 0 || first_ppm > PPM)
+        return false;
+    size = (__int128) a->minor * sign;
+    weighted[0] = size * first_ppm;
+    weighted[1] = size * (PPM - first_ppm);
+    floors[0] = weighted[0] / PPM;
+    floors[1] = weighted[1] / PPM;
+    if (floors[0] + floors[1] < size) /* one unit is left, never more: the remainders are below one each */
+        floors[weighted[0] % PPM >= weighted[1] % PPM ? 0 : 1]++;
+    return put(floors[0] * sign, a->currency, &parts[0]) && put(floors[1] * sign, a->currency, &parts[1]);
+}

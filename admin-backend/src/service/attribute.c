@@ -3,57 +3,72 @@
 #include <string.h>
 
 #include "service/view.h"
+#include "store/coupon.h"
 
 #define MS_PER_DAY UINT64_C(86400000)
 
-static enum db_result add_touch(const struct service *service, struct db *db, struct attribution *out,
+static enum db_result add_click(const struct service *service, struct db *db, struct attribution *out,
                                 enum tracker_touch_source source, const char *text);
+static enum db_result add_named_click(const struct service *service, struct db *db, const struct fact *fact,
+                                      struct attribution *out, bool *early);
+static enum db_result add_coupon(struct db *db, const struct fact *fact, struct attribution *out);
+static enum db_result add_customer(struct db *db, const struct fact *fact, struct attribution *out);
 static enum db_result is_early(const struct service *service, struct db *db, const struct fact *fact,
                                const struct tracker_click_id *click, bool *early);
 
 enum db_result
 attribute(const struct service *service, struct db *db, const struct fact *fact, struct attribution *out)
 {
-    char           first[TRACKER_CLICK_ID_LEN + 1];
     bool           early = false;
     enum db_result rc;
 
-    *out = (struct attribution){ .verdict = ATTRIBUTION_NOBODY, .winner = -1 };
-    rc = program_rule(db, fact->program_id, &out->rule);
+    *out = (struct attribution){ .verdict = ATTRIBUTION_NOBODY };
+    rc = program_policy(db, fact->program_id, fact->event, &out->policy);
     if (rc == DB_OK)
-        rc = add_touch(service, db, out, TRACKER_TOUCH_CLICK_ID, fact->click_id);
-    if (rc != DB_OK || out->count == 0)
-        return rc;
-
-    rc = is_early(service, db, fact, &out->touches[0].click, &early);
-    if (rc != DB_OK || early) {
+        rc = add_named_click(service, db, fact, out, &early);
+    if (rc == DB_OK && early) {
         out->verdict = ATTRIBUTION_TOO_EARLY;
         return rc;
     }
-    /*
-     * A click whose cookie knew an earlier one stands for that visitor's last touch; the cookie's first is
-     * the other candidate.
-     */
-    if (!out->touches[0].click.recorded) /* its sequence counts drops: what has that number is another's click */
-        first[0] = '\0';
-    else
-        rc = click_first_touch(db, out->touches[0].click.journal, out->touches[0].click.sequence, first);
-    if (rc == DB_OK && first[0] != '\0' && strcmp(first, fact->click_id) != 0) {
-        out->touches[0].source = TRACKER_TOUCH_COOKIE_LAST;
-        rc = add_touch(service, db, out, TRACKER_TOUCH_COOKIE_FIRST, first);
-    }
-    if (rc != DB_OK)
-        return rc;
+    if (rc == DB_OK)
+        rc = add_click(service, db, out, TRACKER_TOUCH_COOKIE_LAST, fact->cookie_last);
+    if (rc == DB_OK && strcmp(fact->cookie_first, fact->cookie_last) != 0)
+        rc = add_click(service, db, out, TRACKER_TOUCH_COOKIE_FIRST, fact->cookie_first);
+    if (rc == DB_OK && fact->coupon[0] != '\0')
+        rc = add_coupon(db, fact, out);
+    if (rc == DB_OK && fact->customer[0] != '\0')
+        rc = add_customer(db, fact, out);
+    if (rc == DB_OK
+        && tracker_attribute(out->touches, out->count, &out->policy, (uint64_t) fact->event_time_ms) > 0)
+        out->verdict = ATTRIBUTION_WON;
+    return rc;
+}
 
-    out->winner = tracker_attribute(out->touches, out->count, (uint32_t) fact->program_id, out->rule,
-                                    (uint64_t) fact->event_time_ms);
-    out->verdict = out->winner < 0 ? ATTRIBUTION_NOBODY : ATTRIBUTION_WON;
-    return DB_OK;
+/*
+ * A server names the visitor's last click; the cookie that was there at that click may have known an earlier one
+ * (docs/decisions/0004).
+ */
+static enum db_result
+add_named_click(const struct service *service, struct db *db, const struct fact *fact, struct attribution *out,
+                bool *early)
+{
+    const struct tracker_click_id *click = &out->touches[0].click;
+    enum db_result                 rc = add_click(service, db, out, TRACKER_TOUCH_CLICK_ID, fact->click_id);
+
+    if (rc != DB_OK || out->count == 0)
+        return rc;
+    rc = is_early(service, db, fact, click, early);
+    if (rc != DB_OK || *early || !click->recorded) /* unrecorded: its sequence counts drops, and is another click's */
+        return rc;
+    rc = click_first_touch(db, click->journal, click->sequence, out->first);
+    if (rc == DB_OK && strcmp(out->first, fact->click_id) != 0)
+        rc = add_click(service, db, out, TRACKER_TOUCH_CLICK_FIRST, out->first);
+    return rc;
 }
 
 /* A text that is no click id of ours adds nothing: the edge had checked it, but the backend trusts no wire. */
 static enum db_result
-add_touch(const struct service *service, struct db *db, struct attribution *out, enum tracker_touch_source source,
+add_click(const struct service *service, struct db *db, struct attribution *out, enum tracker_touch_source source,
           const char *text)
 {
     struct tracker_touch *touch = &out->touches[out->count];
@@ -71,8 +86,55 @@ add_touch(const struct service *service, struct db *db, struct attribution *out,
     touch->campaign = (uint32_t) owner.campaign_id;
     touch->affiliate = (uint32_t) owner.affiliate_id;
     touch->window_ms = (uint64_t) owner.window_days * MS_PER_DAY;
-    memcpy(out->texts[out->count], text, TRACKER_CLICK_ID_LEN + 1);
-    out->count++;
+    out->links[out->count] = touch->click.link;
+    out->texts[out->count++] = text;
+    return DB_OK;
+}
+
+static enum db_result
+add_coupon(struct db *db, const struct fact *fact, struct attribution *out)
+{
+    struct tracker_touch *touch = &out->touches[out->count];
+    struct coupon_row     row;
+    char                  key[COUPON_CODE_MAX + 1];
+    enum db_result        rc = coupon_key(fact->coupon, key) ? coupon_find(db, fact->program_id, key, &row) : DB_DONE;
+
+    if (rc != DB_ROW && rc != DB_DONE)
+        return rc;
+    *touch = (struct tracker_touch){ .source = TRACKER_TOUCH_COUPON };
+    if (rc == DB_ROW) {
+        touch->program = (uint32_t) row.program_id;
+        touch->campaign = (uint32_t) row.campaign_id;
+        touch->affiliate = (uint32_t) row.affiliate_id;
+        touch->from_ms = (uint64_t) row.valid_from_us / 1000;
+        touch->to_ms = (uint64_t) row.valid_to_us / 1000;
+        touch->inactive = strcmp(row.state, "active") != 0;
+        coupon_row_free(&row);
+    }
+    out->texts[out->count++] = fact->coupon;
+    return DB_OK;
+}
+
+static enum db_result
+add_customer(struct db *db, const struct fact *fact, struct attribution *out)
+{
+    struct customer_part parts[2] = { { .affiliate_id = 0 } };
+    unsigned             count;
+    enum db_result       rc = customer_find(db, fact->program_id, fact->customer, parts, &count);
+
+    if (rc != DB_OK)
+        return rc;
+    for (unsigned i = 0; i < (count == 0 ? 1 : count); i++) { /* one of nobody says that he is not known */
+        out->touches[out->count] = (struct tracker_touch){
+            .source = TRACKER_TOUCH_CUSTOMER,
+            .program = (uint32_t) fact->program_id,
+            .campaign = (uint32_t) parts[i].campaign_id,
+            .affiliate = (uint32_t) parts[i].affiliate_id,
+            .part_ppm = parts[i].share_ppm,
+        };
+        out->links[out->count] = parts[i].link_id;
+        out->texts[out->count++] = fact->customer;
+    }
     return DB_OK;
 }
 
@@ -91,22 +153,77 @@ is_early(const struct service *service, struct db *db, const struct fact *fact, 
     return rc;
 }
 
+/* ---- why ---- */
+
+bool
+attribution_is_click(const struct tracker_touch *touch)
+{
+    return touch->source != TRACKER_TOUCH_COUPON && touch->source != TRACKER_TOUCH_CUSTOMER;
+}
+
+static json_t *
+why_touch(const struct tracker_touch *touch, const char *text)
+{
+    const char *what = attribution_is_click(touch)                ? "click_id"
+                       : touch->source == TRACKER_TOUCH_COUPON ? "coupon" : "customer";
+    json_t     *why = json_pack("{s:s, s:s, s:s, s:o, s:o}", "source", tracker_touch_source_name(touch->source), what,
+                                text, "verdict", tracker_touch_verdict_name(touch->verdict), "affiliate_id",
+                                view_id(touch->affiliate), "campaign_id", view_id(touch->campaign));
+
+    if (touch->share_ppm != 0)
+        json_object_set_new(why, "share", view_ppm(touch->share_ppm));
+    if (attribution_is_click(touch)) {
+        json_object_set_new(why, "clicked_at", view_time_us((int64_t) touch->click.time_ms * 1000));
+        json_object_set_new(why, "window_days", json_integer((json_int_t) (touch->window_ms / MS_PER_DAY)));
+    }
+    return why;
+}
+
+static const char *
+step_of(enum tracker_touch_source source)
+{
+    switch (source) {
+    case TRACKER_TOUCH_CLICK_ID:
+    case TRACKER_TOUCH_CLICK_FIRST:
+        return tracker_touch_means_name(TRACKER_MEANS_CLICK_ID);
+    case TRACKER_TOUCH_COOKIE_LAST:
+    case TRACKER_TOUCH_COOKIE_FIRST:
+        return tracker_touch_means_name(TRACKER_MEANS_COOKIE);
+    case TRACKER_TOUCH_COUPON:
+        return tracker_touch_means_name(TRACKER_MEANS_COUPON);
+    case TRACKER_TOUCH_CUSTOMER:
+        return "customer";
+    }
+    return NULL;
+}
+
+static const char *
+rule_name(enum tracker_attribution_rule rule)
+{
+    switch (rule) {
+    case TRACKER_ATTRIBUTION_LAST:
+        return "last";
+    case TRACKER_ATTRIBUTION_FIRST:
+        return "first";
+    case TRACKER_ATTRIBUTION_BOTH:
+        return "both";
+    }
+    return "last";
+}
+
 json_t *
 attribution_why(const struct attribution *attribution)
 {
-    json_t *touches = json_array();
+    json_t     *touches = json_array(), *order = json_array();
+    const char *step = NULL;
 
     for (unsigned i = 0; i < attribution->count; i++) {
-        const struct tracker_touch *touch = &attribution->touches[i];
-
-        json_array_append_new(touches,
-                              json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:I}", "source",
-                                        tracker_touch_source_name(touch->source), "click_id", attribution->texts[i],
-                                        "verdict", tracker_touch_verdict_name(touch->verdict), "affiliate_id",
-                                        view_id(touch->affiliate), "campaign_id", view_id(touch->campaign), "clicked_at",
-                                        view_time_us((int64_t) touch->click.time_ms * 1000), "window_days",
-                                        (json_int_t) (touch->window_ms / MS_PER_DAY)));
+        json_array_append_new(touches, why_touch(&attribution->touches[i], attribution->texts[i]));
+        if (attribution->touches[i].share_ppm != 0)
+            step = step_of(attribution->touches[i].source);
     }
-    return json_pack("{s:s, s:o}", "rule", attribution->rule == TRACKER_ATTRIBUTION_FIRST ? "first" : "last", "touches",
-                     touches);
+    for (unsigned i = 0; i < TRACKER_MEANS; i++)
+        json_array_append_new(order, json_string(tracker_touch_means_name(attribution->policy.order[i])));
+    return json_pack("{s:s, s:o, s:s?, s:o}", "rule", rule_name(attribution->policy.rule), "order", order, "step", step,
+                     "touches", touches);
 }

@@ -1,4 +1,5 @@
 /* Commissions: accrual, approval, rejection. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "service/money_steps.h"
@@ -41,6 +42,31 @@ commission_act(const struct service *service, const struct actor *actor, int64_t
     return decide(&decision, commission, error);
 }
 
+/* What refunds took of a commission goes where it goes. */
+static enum db_result
+step_with_adjustments(struct db *db, const struct commission_row *root, enum commission_event event,
+                      const struct change *change)
+{
+    struct commission_row *rows = NULL;
+    struct referral_row    referral;
+    int                    count = 0;
+    enum db_result         rc = step_commission(db, root, event, change);
+
+    if (rc == DB_OK)
+        rc = commissions_of_referral(db, root->referral_id, &rows, &count);
+    for (int i = 0; rc == DB_OK && i < count; i++) {
+        bool open = rows[i].state == COMMISSION_PENDING
+                    || (event == COMMISSION_REJECT && rows[i].state == COMMISSION_APPROVED);
+
+        if (rows[i].reverses_id == root->id && open)
+            rc = step_commission(db, &rows[i], event, change);
+    }
+    free(rows);
+    if (rc == DB_OK)
+        rc = referral_find(db, root->referral_id, &referral);
+    return rc == DB_ROW ? settle_referral(db, &referral, change->reason, change) : rc == DB_DONE ? DB_CORRUPT : rc;
+}
+
 static enum service_result
 act(struct db *db, struct decision *decision, struct service_error *error)
 {
@@ -59,7 +85,7 @@ act(struct db *db, struct decision *decision, struct service_error *error)
     decision->unchanged = commission_reached(row.state, event);
     if (decision->unchanged)
         return SERVICE_OK;
-    rc = step_commission(db, &row, event, &change);
+    rc = step_with_adjustments(db, &row, event, &change);
     if (rc == DB_CONFLICT)
         return service_refuse(error, SERVICE_CONFLICT, "illegal_state", "A commission that is %s cannot take this step.",
                               commission_state_name(row.state));
@@ -83,7 +109,10 @@ step_commission_accrue(struct db *db, const struct commission_new *commission, c
     if (rc != DB_OK)
         return rc;
     row.id = *id;
-    return post(db, &row, pending ? "commission.accrue" : "commission.reverse",
+    return post(db, &row,
+                commission->reverses_id == 0            ? "commission.accrue"
+                : strcmp(commission->kind, "reversal") == 0 ? "commission.reverse"
+                                                            : "commission.reinstate",
                 (struct ledger_leg){ 0, "commission_expense", 0 },
                 (struct ledger_leg){ row.affiliate_id, pending ? "pending" : "payable", 0 }, change->at_us);
 }
@@ -168,7 +197,7 @@ post(struct db *db, const struct commission_row *commission, const char *kind, s
 json_t *
 commission_view(struct db_stmt *row)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}",
                      "id", view_column_id(row, "id"),
                      "affiliate_id", view_column_id(row, "affiliate_id"),
                      "affiliate_name", view_column_text(row, "affiliate_name"),
@@ -180,6 +209,7 @@ commission_view(struct db_stmt *row)
                      "amount", view_column_money(row, "amount_minor", "currency"),
                      "basis", view_column_money(row, "basis_minor", "currency"),
                      "percentage", db_is_null(row, "rate_ppm") ? json_null() : view_ppm(db_int(row, "rate_ppm")),
+                     "share", view_ppm(db_int(row, "share_ppm")),
                      "plan_id", view_column_id(row, "plan_id"),
                      "payable_at", view_column_time(row, "payable_us"),
                      "reverses_id", view_column_id(row, "reverses_id"),

@@ -524,7 +524,7 @@ facts_conversion(struct facts *facts, struct fact_journal *journal, const struct
 
     if (!tracker_conversion_decode(record->payload, record->len, &conversion)
         || record->time_ms >= TIME_MS_MAX || conversion.event_time_ms >= TIME_MS_MAX
-        || conversion.event.len == 0 || conversion.status > TRACKER_CONVERSION_REJECTED
+        || conversion.event.len == 0 || conversion.status > TRACKER_CONVERSION_CHARGEBACK_WON
         || !facts_is_click_id(conversion.click_id) || !facts_is_click_id(conversion.cookie_first)
         || !facts_is_click_id(conversion.cookie_last)) {
         *refused = "bad_payload";

@@ -11,14 +11,20 @@
 #include "service/money.h"
 #include "store/money_rows.h"
 
-#define REFERRAL_COMMISSIONS_MAX 64
-#define REFERRAL_REOPEN_ROWS     2 /* what reopening may add: the next revision, and what takes it back */
+#define REFERRAL_COMMISSIONS_MAX 64 /* beyond them it is not reopened any more; refunds have no such end */
 
 /* Inserts a commission that accrues: pending ones into the pending account, approved ones (reversals) into payable. */
 enum db_result step_commission_accrue(struct db *db, const struct commission_new *commission,
                                       const struct change *change, int64_t *id);
 /* APPROVE or REJECT of one commission. */
 enum db_result step_commission(struct db *db, const struct commission_row *commission, enum commission_event event,
+                               const struct change *change);
+/*
+ * Makes what stands of a referral what is due: the commission of what refunds have left of its conversion, or nothing
+ * once it is rejected.  The difference to all its rows is posted as one row more, a reversal or, after a chargeback was
+ * won, a reinstatement; so partial refunds sum exactly, in whatever order they come.  because: for its `why`.
+ */
+enum db_result settle_referral(struct db *db, const struct referral_row *referral, const char *because,
                                const struct change *change);
 /*
  * A referral's event with all that hangs on it: approve takes pending

@@ -7,8 +7,6 @@
 
 static enum service_result act(struct db *db, struct decision *decision, struct service_error *error);
 static enum service_result edit(struct db *db, struct decision *decision, struct service_error *error);
-static enum db_result      take_back(struct db *db, const struct commission_row *commission,
-                                     const struct change *change);
 static enum db_result      accrue_anew(struct db *db, const struct referral_row *referral,
                                        const struct commission_row *rows, int count, const struct change *change);
 
@@ -64,7 +62,10 @@ may_reopen(struct db *db, const struct referral_row *row, struct service_error *
     if (row->state == REFERRAL_REJECTED && count > 0 && strcmp(payee.status, "approved") != 0)
         return service_refuse(error, SERVICE_CONFLICT, "affiliate_not_approved",
                               "The affiliate is %s: approve it first, then reopen the referral.", payee.status);
-    if (row->state == REFERRAL_REJECTED && count + REFERRAL_REOPEN_ROWS > REFERRAL_COMMISSIONS_MAX)
+    if (row->superseded)
+        return service_refuse(error, SERVICE_CONFLICT, "superseded",
+                              "The advertiser's server named another touch: its conversion is earned by another referral.");
+    if (row->state == REFERRAL_REJECTED && count >= REFERRAL_COMMISSIONS_MAX)
         return service_refuse(error, SERVICE_CONFLICT, "too_many_revisions",
                               "This referral was rejected and reopened so often that it must stay as it is.");
     return SERVICE_OK;
@@ -111,25 +112,31 @@ on_approve(struct db *db, const struct commission_row *rows, int count, const st
     return rc;
 }
 
-/* Paid once, taken back once: a referral that was reopened since keeps its older pair of rows. */
+/* Whether the row that this one adjusts, or this row itself, has been paid: such are left as they are. */
 static bool
-is_reversed(const struct commission_row *rows, int count, int64_t id)
+is_paid(const struct commission_row *rows, int count, const struct commission_row *row)
 {
     for (int i = 0; i < count; i++) {
-        if (rows[i].reverses_id == id)
-            return true;
+        if (rows[i].id == (row->reverses_id == 0 ? row->id : row->reverses_id))
+            return rows[i].state == COMMISSION_PAID;
     }
     return false;
 }
 
+/* Money that has left is not called back by rewriting: settling takes it from what comes next. */
 static enum db_result
 on_reject(struct db *db, const struct commission_row *rows, int count, const struct change *change)
 {
     enum db_result rc = DB_OK;
 
+    for (int i = 0; i < count; i++) {
+        if (rows[i].state == COMMISSION_IN_PAYOUT)
+            return DB_CONFLICT; /* cancel the payout first */
+    }
     for (int i = 0; rc == DB_OK && i < count; i++) {
-        if (rows[i].reverses_id == 0 && !is_reversed(rows, count, rows[i].id))
-            rc = take_back(db, &rows[i], change);
+        if ((rows[i].state == COMMISSION_PENDING || rows[i].state == COMMISSION_APPROVED)
+            && !is_paid(rows, count, &rows[i]))
+            rc = step_commission(db, &rows[i], COMMISSION_REJECT, change);
     }
     return rc;
 }
@@ -138,79 +145,31 @@ enum db_result
 step_referral(struct db *db, const struct referral_row *referral, enum referral_event event,
               const struct change *change)
 {
-    struct commission_row rows[REFERRAL_COMMISSIONS_MAX];
-    int                   count = REFERRAL_COMMISSIONS_MAX;
-    enum referral_state   to;
-    enum db_result        rc;
+    struct commission_row *rows = NULL;
+    struct referral_row    after = *referral;
+    int                    count;
+    enum db_result         rc;
 
-    if (!referral_next(referral->state, event, &to))
+    if (!referral_next(referral->state, event, &after.state))
         return DB_CONFLICT;
-    rc = referral_move(db, referral->id, referral->state, to, change);
+    rc = referral_move(db, referral->id, referral->state, after.state, change);
     if (rc == DB_OK)
-        rc = commissions_of_referral(db, referral->id, rows, &count);
-    if (rc != DB_OK)
-        return rc;
-
-    switch (event) {
-    case REFERRAL_APPROVE:
-        return on_approve(db, rows, count, change);
-    case REFERRAL_REJECT:
-        return on_reject(db, rows, count, change);
-    case REFERRAL_REOPEN:
-        return accrue_anew(db, referral, rows, count, change);
+        rc = commissions_of_referral(db, referral->id, &rows, &count);
+    if (rc == DB_OK) {
+        switch (event) {
+        case REFERRAL_APPROVE:
+            rc = on_approve(db, rows, count, change);
+            break;
+        case REFERRAL_REJECT:
+            rc = on_reject(db, rows, count, change);
+            break;
+        case REFERRAL_REOPEN:
+            rc = accrue_anew(db, referral, rows, count, change);
+            break;
+        }
     }
-    return DB_CONFLICT;
-}
-
-/* Money that has left is not called back by rewriting: a reversal row takes it from what comes next. */
-static enum db_result
-reverse_paid(struct db *db, const struct commission_row *paid, const struct change *change)
-{
-    struct commission_new reversal = {
-        .program_id = paid->program_id,
-        .affiliate_id = paid->affiliate_id,
-        .referral_id = paid->referral_id,
-        .conversion_id = paid->conversion_id,
-        .plan_id = paid->plan_id,
-        .period = paid->period,
-        .kind = "reversal",
-        .revision = paid->revision,
-        .reverses_id = paid->id,
-        .has_basis = paid->has_basis,
-        .basis_minor = paid->basis_minor,
-        .rate_ppm = paid->rate_ppm,
-        .state = COMMISSION_APPROVED,
-        .payable_us = (int64_t) change->at_us,
-    };
-    int64_t        id;
-    char          *why;
-    enum db_result rc;
-    json_t        *object = json_pack("{s:o, s:s*}", "reverses", view_id(paid->id), "reason", change->reason);
-
-    if (!amount_negate(&paid->amount, &reversal.amount) || object == NULL)
-        return DB_FAILED;
-    reversal.why = why = json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS);
-    rc = step_commission_accrue(db, &reversal, change, &id);
-    free(why);
-    json_decref(object);
-    return rc;
-}
-
-static enum db_result
-take_back(struct db *db, const struct commission_row *commission, const struct change *change)
-{
-    switch (commission->state) {
-    case COMMISSION_PENDING:
-    case COMMISSION_APPROVED:
-        return step_commission(db, commission, COMMISSION_REJECT, change);
-    case COMMISSION_IN_PAYOUT:
-        return DB_CONFLICT; /* cancel the payout first */
-    case COMMISSION_PAID:
-        return reverse_paid(db, commission, change);
-    case COMMISSION_REJECTED:
-        return DB_OK;
-    }
-    return DB_CONFLICT;
+    free(rows);
+    return rc == DB_OK ? settle_referral(db, &after, change->reason, change) : rc;
 }
 
 /* The last revision's terms, once more: what was agreed then still holds. */
@@ -239,13 +198,17 @@ accrue_anew(struct db *db, const struct referral_row *referral, const struct com
         .plan_id = last->plan_id,
         .period = last->period,
         .kind = "commission",
-        .revision = last->revision + 1,
         .amount = last->amount,
         .has_basis = last->has_basis,
         .basis_minor = last->basis_minor,
         .rate_ppm = last->rate_ppm,
+        .share_ppm = last->share_ppm,
+        .part = last->part,
         .state = COMMISSION_PENDING,
     };
+    rc = commission_next_revision(db, again.conversion_id, again.affiliate_id, again.kind, &again.revision);
+    if (rc != DB_OK)
+        return rc;
     object = json_pack("{s:o, s:s*}", "repeats", view_id(last->id), "reason", change->reason);
     again.why = why = json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS);
     rc = why == NULL ? DB_FAILED : step_commission_accrue(db, &again, change, &id);
@@ -335,10 +298,12 @@ edit(struct db *db, struct decision *decision, struct service_error *error)
 json_t *
 referral_view(struct db_stmt *row)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:o, s:o, s:o, s:o,"
+                     " s:o, s:I}",
                      "id", view_column_id(row, "id"),
                      "affiliate_id", view_column_id(row, "affiliate_id"),
                      "affiliate_name", view_column_text(row, "affiliate_name"),
+                     "conversion_id", view_column_id(row, "conversion_id"),
                      "campaign_id", view_column_id(row, "campaign_id"),
                      "link_id", view_column_id(row, "link_id"),
                      "event", view_column_text(row, "event"),
@@ -347,6 +312,9 @@ referral_view(struct db_stmt *row)
                      "lead_id", view_column_text(row, "lead_id"),
                      "trader_id", view_column_text(row, "trader_id"),
                      "amount", view_column_money(row, "amount_minor", "currency"),
+                     "share", view_ppm(db_int(row, "share_ppm")),
+                     "verified", db_int(row, "verified") != 0,
+                     "superseded", db_int(row, "superseded") != 0,
                      "tags", view_column_json(row, "tags"),
                      "notes", view_column_text(row, "notes"),
                      "why", view_column_json(row, "why"),

@@ -13,7 +13,8 @@
 #include "service/money.h"
 #include "service/view.h"
 #include "store/audit.h"
-#include "store/fact.h"
+#include "store/conversion.h"
+#include "store/coupon.h"
 #include "store/ledger.h"
 #include "store/plan.h"
 #include "store/verify.h"
@@ -33,6 +34,7 @@ struct check {
 static enum db_result check_seals(struct check *check, struct db *db);
 static enum db_result check_currencies(struct check *check, struct db *db);
 static enum db_result check_commissions(struct check *check, struct db *db);
+static enum db_result check_settled(struct check *check, struct db *db);
 static enum db_result check_steps(struct check *check, struct db *db);
 static enum db_result check_touches(struct check *check, struct db *db);
 static enum db_result check_audit(struct check *check, struct db *db);
@@ -51,13 +53,15 @@ static const struct {
     { 5, "amounts are bounded integers of known currencies", check_currencies },
     { 6, "conversions and commissions are unique", NULL },
     { 7, "commissions recompute from rate, basis and plan", check_commissions },
+    { 8, "shares sum to the whole", NULL },
     { 9, "histories are legal and end in the present state", check_steps },
     { 10, "every state has its posting; paid means in one paid payout", NULL },
     { 11, "a commission is in at most one live payout", NULL },
     { 12, "payouts equal their items and reach their minimum", NULL },
     { 13, "payment references are unique", NULL },
     { 14, "balances equal what commissions say", NULL },
-    { 15, "reversals never exceed the original", NULL },
+    { 15, "reversals never exceed the original, and leave what is due", check_settled },
+    { 16, "refunds beyond the order are held, not applied", NULL },
     { 17, "nothing is negative but through a reversal", NULL },
     { 18, "an idempotency key has one request and one answer", NULL },
     { 19, "journals account for every record", NULL },
@@ -207,10 +211,22 @@ is_tier_rate(const struct plan *plan, int64_t rate_ppm)
     return false;
 }
 
-/* What the plan gives for that basis at that rate; NULL, or what contradicts. */
+/* One's part of a whole, whose other part is the rest. */
+static bool
+part_of(const struct tracker_money *whole, int64_t share_ppm, int64_t part, struct tracker_money *out)
+{
+    struct tracker_money parts[2];
+
+    if (part < 0 || part > 1 || !amount_split(whole, part == 0 ? share_ppm : PPM - share_ppm, parts))
+        return false;
+    *out = parts[part];
+    return true;
+}
+
+/* What the plan gives for that basis at that rate, shared as the row says; NULL, or what contradicts. */
 static const char *
 recompute(const struct plan *plan, int64_t rate_ppm, bool has_basis, const struct tracker_money *basis,
-          const struct tracker_money *amount)
+          struct db_stmt *row, const struct tracker_money *amount)
 {
     struct tracker_money due;
 
@@ -230,8 +246,10 @@ recompute(const struct plan *plan, int64_t rate_ppm, bool has_basis, const struc
             return "it has no basis to take a share of";
         break;
     }
+    if (!part_of(&due, db_int(row, "share_ppm"), db_int(row, "part"), &due))
+        return "its share is none";
     if (due.minor != amount->minor || !amount_same_currency(&due, amount))
-        return "plan, rate and basis give another amount";
+        return "plan, rate, basis and share give another amount";
     return NULL;
 }
 
@@ -243,9 +261,6 @@ contradiction(struct db_stmt *row)
     bool                 has_basis = !db_is_null(row, "basis_minor");
     int64_t              rate_ppm = db_is_null(row, "rate_ppm") ? -1 : db_int(row, "rate_ppm");
 
-    if (strcmp(db_text(row, "kind"), "reversal") == 0)
-        return db_int(row, "amount_minor") == -db_int(row, "reversed_minor") ? NULL
-                                                                            : "it does not undo what it reverses";
     if (plan_from_row(row, &plan) != DB_OK || plan.id == 0)
         return "its plan is missing or cannot be read";
     if (db_is_null(row, "event_time_ms") || db_int(row, "plan_from_us") / 1000 > db_int(row, "event_time_ms"))
@@ -256,7 +271,7 @@ contradiction(struct db_stmt *row)
     if (has_basis && (db_is_null(row, "conversion_minor") || basis.minor != db_int(row, "conversion_minor")
                       || strcmp(basis.currency, db_text(row, "conversion_currency")) != 0))
         return "its basis is not its conversion's amount";
-    return recompute(&plan.plan, rate_ppm, has_basis, &basis, &amount);
+    return recompute(&plan.plan, rate_ppm, has_basis, &basis, row, &amount);
 }
 
 static enum db_result
@@ -276,6 +291,51 @@ check_commissions(struct check *check, struct db *db)
     return verify_each(db, VERIFY_COMMISSIONS, check_commission, check);
 }
 
+/* ---- 15: what refunds have left ---- */
+
+/* By another way than settling: from the row's own rate, and the order less its refunds.  False: no amount. */
+static bool
+should_stand(struct db_stmt *row, int64_t *minor)
+{
+    struct tracker_money due;
+    bool                 has_amount = !db_is_null(row, "conversion_minor");
+    int64_t              left = db_int(row, "conversion_minor") - db_int(row, "refunded_minor");
+
+    *minor = 0;
+    if (strcmp(db_text(row, "referral_status"), "rejected") == 0 || strcmp(db_text(row, "status"), "rejected") == 0
+        || db_int(row, "refunded_whole") > 0 || (has_amount && db_int(row, "conversion_minor") != 0 && left == 0))
+        return true;
+    if (db_is_null(row, "rate_ppm")) {
+        *minor = db_int(row, "amount_minor");
+        return true;
+    }
+    if (!amount_make(left, db_text(row, "currency"), &due) || !amount_share(&due, db_int(row, "rate_ppm"), &due)
+        || !part_of(&due, db_int(row, "share_ppm"), db_int(row, "part"), &due))
+        return false;
+    *minor = due.minor;
+    return true;
+}
+
+static enum db_result
+check_standing(void *ctx, struct db *db, struct db_stmt *row)
+{
+    int64_t minor;
+
+    (void) db;
+    if (!should_stand(row, &minor))
+        say(ctx, "referral %lld: what is left of its conversion is no amount", (long long) db_int(row, "id"));
+    else if (minor != db_int(row, "stands_minor"))
+        say(ctx, "referral %lld is %s, %lld of its commissions stand, %lld should", (long long) db_int(row, "id"),
+            db_text(row, "referral_status"), (long long) db_int(row, "stands_minor"), (long long) minor);
+    return DB_OK;
+}
+
+static enum db_result
+check_settled(struct check *check, struct db *db)
+{
+    return verify_each(db, VERIFY_SETTLED, check_standing, check);
+}
+
 /* ---- 9: histories ---- */
 
 /* How each kind of object may begin. */
@@ -286,7 +346,8 @@ is_start(const char *type, const char *kind, const char *state)
         return strcmp(state, "draft") == 0;
     if (strcmp(type, "referral") == 0)
         return strcmp(state, "pending") == 0 || strcmp(state, "rejected") == 0;
-    return strcmp(state, kind != NULL && strcmp(kind, "reversal") == 0 ? "approved" : "pending") == 0;
+    return strcmp(state, "pending") == 0
+           || (strcmp(state, "approved") == 0 && kind != NULL && strcmp(kind, "commission") != 0);
 }
 
 static bool
@@ -331,20 +392,53 @@ check_steps(struct check *check, struct db *db)
 
 /* ---- 20: touches ---- */
 
-/* The touch that `why` says won; borrowed. */
+/* The touch that `why` says won for that affiliate; borrowed. */
 static json_t *
-winner_of(const json_t *why)
+winner_of(const json_t *why, int64_t affiliate_id)
 {
     json_t *touch;
     size_t  i;
 
     json_array_foreach(json_object_get(why, "touches"), i, touch) {
         const char *verdict = json_string_value(json_object_get(touch, "verdict"));
+        const char *affiliate = json_string_value(json_object_get(touch, "affiliate_id"));
+        int64_t     id;
 
-        if (verdict != NULL && strcmp(verdict, tracker_touch_verdict_name(TRACKER_TOUCH_WON)) == 0)
+        if (verdict != NULL && strcmp(verdict, tracker_touch_verdict_name(TRACKER_TOUCH_WON)) == 0
+            && affiliate != NULL && view_parse_id(affiliate, &id) && id == affiliate_id)
             return touch;
     }
     return NULL;
+}
+
+/* A code, once somebody's, is his for good. */
+static const char *
+coupon_complaint(struct db *db, int64_t program_id, const char *code, int64_t affiliate_id)
+{
+    char              key[COUPON_CODE_MAX + 1];
+    struct coupon_row coupon;
+    const char       *complaint;
+
+    if (!coupon_key(code, key) || coupon_find(db, program_id, key, &coupon) != DB_ROW)
+        return "its coupon does not exist";
+    complaint = coupon.affiliate_id == affiliate_id ? NULL : "its coupon belongs to another affiliate";
+    coupon_row_free(&coupon);
+    return complaint;
+}
+
+static const char *
+customer_complaint(struct db *db, int64_t program_id, const char *customer, int64_t affiliate_id)
+{
+    struct customer_part parts[2];
+    unsigned             count;
+
+    if (customer_find(db, program_id, customer, parts, &count) != DB_OK || count == 0)
+        return "its customer is nobody's";
+    for (unsigned i = 0; i < count; i++) {
+        if (parts[i].affiliate_id == affiliate_id)
+            return NULL;
+    }
+    return "its customer belongs to another affiliate";
 }
 
 /*
@@ -383,12 +477,19 @@ static enum db_result
 check_touch(void *ctx, struct db *db, struct db_stmt *row)
 {
     const char *text = db_text(row, "click_id"), *why_text = db_text(row, "why"), *complaint;
-    json_t     *why = why_text == NULL ? NULL : json_loads(why_text, 0, NULL), *touch = winner_of(why);
-    const char *won = json_string_value(json_object_get(touch, "click_id"));
+    int64_t     affiliate_id = db_int(row, "affiliate_id"), program_id = db_int(row, "program_id");
+    json_t     *why = why_text == NULL ? NULL : json_loads(why_text, 0, NULL), *touch = winner_of(why, affiliate_id);
+    const char *click = json_string_value(json_object_get(touch, "click_id"));
+    const char *coupon = json_string_value(json_object_get(touch, "coupon"));
+    const char *customer = json_string_value(json_object_get(touch, "customer"));
 
     if (json_is_string(json_object_get(why, "manual")))
         complaint = NULL; /* a person decided, and said why */
-    else if (text == NULL || won == NULL || strcmp(text, won) != 0)
+    else if (text == NULL && coupon != NULL)
+        complaint = coupon_complaint(db, program_id, coupon, affiliate_id);
+    else if (text == NULL && customer != NULL)
+        complaint = customer_complaint(db, program_id, customer, affiliate_id);
+    else if (text == NULL || click == NULL || strcmp(text, click) != 0)
         complaint = "its click is not the touch that won";
     else
         complaint = touch_complaint(ctx, db, row, text, json_integer_value(json_object_get(touch, "window_days")));

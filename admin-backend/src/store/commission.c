@@ -1,3 +1,4 @@
+#include <stdlib.h>
 #include <string.h>
 
 #include "store/state_change.h"
@@ -5,7 +6,8 @@
 #define COMMISSION_COLUMNS                                                                                           \
     "SELECT c.id AS id, c.program_id AS program_id, c.affiliate_id AS affiliate_id, c.referral_id AS referral_id,"    \
     " c.conversion_id AS conversion_id, c.plan_id AS plan_id, c.revision AS revision, c.basis_minor AS basis_minor," \
-    " c.rate_ppm AS rate_ppm, c.reverses_id AS reverses_id,"                                                          \
+    " c.rate_ppm AS rate_ppm, c.reverses_id AS reverses_id, c.share_ppm AS share_ppm, c.part AS part,"                \
+    " c.payable_us AS payable_us,"                                                                                    \
     " c.period AS period, c.kind AS kind, c.amount_minor AS amount_minor,"                                            \
     " c.currency AS currency, c.status AS status, COALESCE(p.hold_days, 0) AS hold_days"                             \
     " FROM commissions c LEFT JOIN plans p ON p.id = c.plan_id"
@@ -18,9 +20,10 @@ commission_insert(struct db *db, const struct commission_new *commission, const 
 {
     struct db_stmt *row = db_prepare(db, "INSERT INTO commissions (program_id, affiliate_id, referral_id, conversion_id,"
                                          " plan_id, period, kind, revision, reverses_id, amount_minor, currency,"
-                                         " basis_minor, rate_ppm, status, payable_us, why, created_us, updated_us)"
+                                         " basis_minor, rate_ppm, status, payable_us, why, created_us, updated_us,"
+                                         " share_ppm, part)"
                                          " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,"
-                                         " $16, $17, $17) RETURNING id");
+                                         " $16, $17, $17, $18, $19) RETURNING id");
     enum db_result  rc;
 
     if (row == NULL)
@@ -61,6 +64,8 @@ bind_commission(struct db_stmt *row, const struct commission_new *commission, co
         db_bind_int(row, 15, commission->payable_us);
     db_bind_text(row, 16, commission->why);
     db_bind_int(row, 17, (int64_t) change->at_us);
+    db_bind_int(row, 18, commission->share_ppm == 0 ? PPM : commission->share_ppm);
+    db_bind_int(row, 19, commission->part);
 }
 
 static bool
@@ -87,6 +92,9 @@ read_commission(struct db_stmt *row, struct commission_row *out)
     out->has_basis = !db_is_null(row, "basis_minor");
     out->basis_minor = db_int(row, "basis_minor");
     out->rate_ppm = db_is_null(row, "rate_ppm") ? -1 : db_int(row, "rate_ppm");
+    out->share_ppm = db_int(row, "share_ppm");
+    out->part = (int) db_int(row, "part");
+    out->payable_us = db_int(row, "payable_us");
     return copy_short(out->period, sizeof(out->period), db_text(row, "period"))
            && copy_short(out->kind, sizeof(out->kind), db_text(row, "kind"))
            && amount_make(db_int(row, "amount_minor"), db_text(row, "currency"), &out->amount)
@@ -108,26 +116,51 @@ commission_find(struct db *db, int64_t id, struct commission_row *out)
 }
 
 enum db_result
-commissions_of_referral(struct db *db, int64_t referral_id, struct commission_row *rows, int *count)
+commissions_of_referral(struct db *db, int64_t referral_id, struct commission_row **rows, int *count)
 {
     struct db_stmt *row = db_prepare(db, COMMISSION_COLUMNS " WHERE c.referral_id = $1 ORDER BY c.id");
     enum db_result  rc;
-    int             room = *count;
+    int             room = 0;
 
+    *rows = NULL;
     *count = 0;
     if (row == NULL)
         return DB_FAILED;
     db_bind_int(row, 1, referral_id);
     while ((rc = db_step(row)) == DB_ROW) {
-        if (*count == room)
-            rc = DB_FAILED;
-        else if (!read_commission(row, &rows[(*count)++]))
+        if (*count == room) {
+            struct commission_row *more = reallocarray(*rows, (size_t) (room = room * 2 + 4), sizeof(*more));
+
+            if (more == NULL) {
+                rc = DB_FAILED;
+                break;
+            }
+            *rows = more;
+        }
+        if (!read_commission(row, &(*rows)[(*count)++])) {
             rc = DB_CORRUPT;
-        if (rc != DB_ROW)
             break;
+        }
     }
     db_end(row);
     return rc == DB_DONE ? DB_OK : rc;
+}
+
+enum db_result
+commission_next_revision(struct db *db, int64_t conversion_id, int64_t affiliate_id, const char *kind,
+                         int64_t *revision)
+{
+    struct db_stmt *row;
+    enum db_result  rc = db_query(db, &row,
+                                  "SELECT COALESCE(MAX(revision) + 1, 0) AS n FROM commissions"
+                                   " WHERE conversion_id = $1 AND affiliate_id = $2 AND kind = $3",
+                                  "iis", conversion_id, affiliate_id, kind);
+
+    if (rc != DB_ROW)
+        return rc == DB_DONE ? DB_FAILED : rc;
+    *revision = db_int(row, "n");
+    db_end(row);
+    return DB_OK;
 }
 
 enum db_result
@@ -145,12 +178,13 @@ commissions_count(struct db *db, int64_t referral_id, int64_t *count)
 }
 
 enum db_result
-referral_in_payout(struct db *db, int64_t referral_id, bool *busy)
+conversion_in_payout(struct db *db, int64_t conversion_id, bool *busy)
 {
     struct db_stmt *row;
     enum db_result  rc = db_query(db, &row,
-                                  "SELECT id FROM commissions WHERE referral_id = $1 AND status = 'in_payout' LIMIT 1",
-                                  "i", referral_id);
+                                  "SELECT c.id FROM commissions c JOIN referrals r ON r.id = c.referral_id"
+                                   " WHERE r.conversion_id = $1 AND c.status = 'in_payout' LIMIT 1",
+                                  "i", conversion_id);
 
     *busy = rc == DB_ROW;
     db_end(row);
@@ -182,8 +216,8 @@ commissions_in_period(struct db *db, int64_t affiliate_id, const char *period, i
     enum db_result  rc = db_query(db, &row,
                                   "SELECT COUNT(DISTINCT c.referral_id) AS n FROM commissions c"
                                    " WHERE c.affiliate_id = $1 AND c.period = $2 AND c.kind = 'commission'"
-                                   " AND c.status <> 'rejected' AND NOT EXISTS"
-                                   " (SELECT 1 FROM commissions r WHERE r.reverses_id = c.id)",
+                                   " AND c.status <> 'rejected' AND c.amount_minor + (SELECT COALESCE(SUM(r.amount_minor), 0)"
+                                   "  FROM commissions r WHERE r.reverses_id = c.id AND r.status <> 'rejected') > 0",
                                   "is", affiliate_id, period);
 
     if (rc != DB_ROW)

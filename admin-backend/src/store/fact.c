@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include <jansson.h>
+
 #include "domain/amount.h"
 
 /* False: longer than its place, which our own ingest never writes. */
@@ -50,8 +52,9 @@ fact_read(struct db *db, struct fact_key key, struct fact *fact)
     struct db_stmt *row;
     bool            sound;
     enum db_result  rc = db_query(db, &row,
-                                  "SELECT time_ms, received_ms, event_time_ms, program_id, api_user_id, status,"
-                                   " amount_minor, currency, click_id, event, txid, tries FROM conversion_facts"
+                                  "SELECT time_ms, received_ms, event_time_ms, program_id, api_user_id, status, auth,"
+                                   " amount_minor, currency, click_id, cookie_first, cookie_last, event, txid, coupon,"
+                                   " customer, refund_id, tries FROM conversion_facts"
                                    " WHERE journal_id = $1 AND seq = $2 AND (outcome IS NULL OR outcome = 'parked')",
                                   "ii", key.journal_id, key.seq);
 
@@ -64,12 +67,18 @@ fact_read(struct db *db, struct fact_key key, struct fact *fact)
         .event_time_ms = db_int(row, "event_time_ms"),
         .program_id = db_int(row, "program_id"),
         .api_user_id = db_int(row, "api_user_id"),
-        .status = (int) db_int(row, "status"),
+        .status = (enum tracker_conversion_status) db_int(row, "status"),
+        .auth = (enum tracker_conversion_auth) db_int(row, "auth"),
         .tries = (int) db_int(row, "tries"),
     };
     sound = copy_text(fact->click_id, sizeof(fact->click_id), db_text(row, "click_id"))
             && copy_text(fact->event, sizeof(fact->event), db_text(row, "event"))
             && copy_text(fact->txid, sizeof(fact->txid), db_text(row, "txid"))
+            && copy_text(fact->cookie_first, sizeof(fact->cookie_first), db_text(row, "cookie_first"))
+            && copy_text(fact->cookie_last, sizeof(fact->cookie_last), db_text(row, "cookie_last"))
+            && copy_text(fact->coupon, sizeof(fact->coupon), db_text(row, "coupon"))
+            && copy_text(fact->customer, sizeof(fact->customer), db_text(row, "customer"))
+            && copy_text(fact->refund_id, sizeof(fact->refund_id), db_text(row, "refund_id"))
             && copy_amount(row, &fact->has_amount, &fact->amount);
     db_end(row);
     return sound ? DB_ROW : DB_CORRUPT;
@@ -93,6 +102,15 @@ fact_park(struct db *db, struct fact_key key, uint64_t retry_us)
 }
 
 enum db_result
+fact_wake(struct db *db, int64_t program_id, const char *event, const char *txid)
+{
+    return db_exec(db,
+                   "UPDATE conversion_facts SET retry_us = 0 WHERE outcome = 'parked' AND program_id = $1"
+                   " AND event = $2 AND txid = $3 AND retry_us > 0",
+                   "iss", program_id, event, txid);
+}
+
+enum db_result
 fact_failed(struct db *db, struct fact_key key, int limit, uint64_t retry_us)
 {
     return db_exec(db,
@@ -102,93 +120,76 @@ fact_failed(struct db *db, struct fact_key key, int limit, uint64_t retry_us)
                    "iiii", key.journal_id, key.seq, (int64_t) limit, (int64_t) retry_us);
 }
 
-/* ---- conversions ---- */
-
-enum db_result
-conversion_find(struct db *db, int64_t program_id, const char *event, const char *txid, struct conversion_row *out)
-{
-    struct db_stmt *row;
-    bool            sound;
-    enum db_result  rc = db_query(db, &row,
-                                  "SELECT id, status, amount_minor, currency, click_id FROM conversions"
-                                   " WHERE program_id = $1 AND event = $2 AND txid = $3",
-                                  "iss", program_id, event, txid);
-
-    if (rc != DB_ROW)
-        return rc;
-    out->id = db_int(row, "id");
-    sound = copy_text(out->status, sizeof(out->status), db_text(row, "status"))
-            && copy_text(out->click_id, sizeof(out->click_id), db_text(row, "click_id"))
-            && copy_amount(row, &out->has_amount, &out->amount);
-    db_end(row);
-    return sound ? DB_ROW : DB_CORRUPT;
-}
-
-enum db_result
-conversion_insert(struct db *db, const struct fact *fact, const char *txid, const char *status, uint64_t now_us,
-                  int64_t *id)
-{
-    struct db_stmt *row = db_prepare(db, "INSERT INTO conversions (program_id, event, txid, status, amount_minor,"
-                                         " currency, event_time_ms, click_id, journal_id, seq, created_us)"
-                                         " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id");
-    enum db_result  rc;
-
-    if (row == NULL)
-        return DB_FAILED;
-    db_bind_int(row, 1, fact->program_id);
-    db_bind_text(row, 2, fact->event);
-    db_bind_text(row, 3, txid);
-    db_bind_text(row, 4, status);
-    if (fact->has_amount) {
-        db_bind_int(row, 5, fact->amount.minor);
-        db_bind_text(row, 6, fact->amount.currency);
-    }
-    db_bind_int(row, 7, fact->event_time_ms);
-    db_bind_text(row, 8, fact->click_id[0] == '\0' ? NULL : fact->click_id);
-    db_bind_int(row, 9, fact->key.journal_id);
-    db_bind_int(row, 10, fact->key.seq);
-    db_bind_int(row, 11, (int64_t) now_us);
-
-    rc = db_step(row);
-    if (rc == DB_ROW)
-        *id = db_int(row, "id");
-    db_end(row);
-    return rc == DB_ROW ? DB_OK : rc == DB_DONE ? DB_FAILED : rc;
-}
-
-enum db_result
-conversion_set_status(struct db *db, int64_t id, const char *from, const char *to)
-{
-    enum db_result rc = db_exec(db, "UPDATE conversions SET status = $3 WHERE id = $1 AND status = $2", "iss", id, from,
-                                to);
-
-    return rc == DB_OK && db_changes(db) != 1 ? DB_CONFLICT : rc;
-}
-
-enum db_result
-conversion_conflict(struct db *db, int64_t conversion_id, struct fact_key key, const char *reason, uint64_t now_us)
-{
-    return db_exec(db,
-                   "INSERT INTO conversion_conflicts (conversion_id, journal_id, seq, reason, at_us)"
-                   " VALUES ($1, $2, $3, $4, $5)",
-                   "iiisi", conversion_id, key.journal_id, key.seq, reason, (int64_t) now_us);
-}
-
 /* ---- what a click id leads to ---- */
 
+/* Whether a JSON array of texts holds one. */
+static bool
+array_has(const char *text, const char *wanted)
+{
+    json_t *array = text == NULL ? NULL : json_loads(text, 0, NULL), *item;
+    size_t  i;
+    bool    found = false;
+
+    json_array_foreach(array, i, item) {
+        found |= json_is_string(item) && strcmp(json_string_value(item), wanted) == 0;
+    }
+    json_decref(array);
+    return found;
+}
+
+/* What the text leaves out ranks behind what it names, so that every means has its place. */
+static void
+read_order(const char *text, enum tracker_touch_means order[TRACKER_MEANS])
+{
+    json_t  *array = text == NULL ? NULL : json_loads(text, 0, NULL), *item;
+    unsigned count = 0;
+    size_t   i;
+    bool     seen[TRACKER_MEANS] = { false };
+
+    json_array_foreach(array, i, item) {
+        for (unsigned m = 0; m < TRACKER_MEANS; m++) {
+            if (seen[m] || !json_is_string(item)
+                || strcmp(json_string_value(item), tracker_touch_means_name((enum tracker_touch_means) m)) != 0)
+                continue;
+            seen[m] = true;
+            order[count++] = (enum tracker_touch_means) m;
+        }
+    }
+    json_decref(array);
+    for (unsigned m = 0; m < TRACKER_MEANS; m++) {
+        if (!seen[m])
+            order[count++] = (enum tracker_touch_means) m;
+    }
+}
+
 enum db_result
-program_rule(struct db *db, int64_t program_id, enum tracker_attribution_rule *rule)
+program_policy(struct db *db, int64_t program_id, const char *event, struct tracker_attribution_policy *out)
 {
     struct db_stmt *row;
-    enum db_result  rc = db_query(db, &row, "SELECT attribution FROM programs WHERE id = $1", "i", program_id);
+    const char     *rule;
+    enum db_result  rc = db_query(db, &row,
+                                  "SELECT attribution, first_share_ppm, precedence, recurring_events FROM programs"
+                                   " WHERE id = $1",
+                                  "i", program_id);
 
-    *rule = TRACKER_ATTRIBUTION_LAST;
-    if (rc == DB_ROW) {
-        if (strcmp(db_text(row, "attribution"), "first") == 0)
-            *rule = TRACKER_ATTRIBUTION_FIRST;
-        db_end(row);
-    }
-    return rc == DB_ROW || rc == DB_DONE ? DB_OK : rc;
+    *out = (struct tracker_attribution_policy){
+        .program = (uint32_t) program_id,
+        .rule = TRACKER_ATTRIBUTION_LAST,
+        .first_share_ppm = TRACKER_WHOLE_PPM / 2,
+        .order = { TRACKER_MEANS_CLICK_ID, TRACKER_MEANS_COOKIE, TRACKER_MEANS_COUPON },
+    };
+    if (rc != DB_ROW)
+        return rc == DB_DONE ? DB_OK : rc;
+    rule = db_text(row, "attribution");
+    if (strcmp(rule, "first") == 0)
+        out->rule = TRACKER_ATTRIBUTION_FIRST;
+    else if (strcmp(rule, "both") == 0)
+        out->rule = TRACKER_ATTRIBUTION_BOTH;
+    out->first_share_ppm = (uint32_t) db_int(row, "first_share_ppm");
+    read_order(db_text(row, "precedence"), out->order);
+    out->recurring = array_has(db_text(row, "recurring_events"), event);
+    db_end(row);
+    return DB_OK;
 }
 
 enum db_result

@@ -1,5 +1,5 @@
 /*
- * fact.h - conversion facts as ingest stored them, and the conversions made of them.
+ * fact.h - conversion facts as ingest stored them, and what their click ids lead to.
  */
 #ifndef AFFILIATED_STORE_FACT_H
 #define AFFILIATED_STORE_FACT_H
@@ -9,7 +9,7 @@
 #include "tracker_click_id.h"
 #include "tracker_event.h"
 
-#define FACT_TEXT_MAX (TRACKER_FIELD_MAX + 1)
+#define FACT_TEXT_MAX (3 * TRACKER_FIELD_MAX + 1) /* a byte that is no UTF-8 became three */
 
 struct fact_key {
     int64_t journal_id, seq;
@@ -20,12 +20,14 @@ struct fact {
     struct fact_key key;
     int64_t         time_ms, received_ms, event_time_ms;
     int64_t         program_id, api_user_id;
-    int             status;                              /* enum tracker_conversion_status */
+    enum tracker_conversion_status status;
+    enum tracker_conversion_auth   auth;
     bool            has_amount;
     struct tracker_money amount;
-    char            click_id[TRACKER_CLICK_ID_LEN + 1]; /* empty: none */
+    char            click_id[TRACKER_CLICK_ID_LEN + 1]; /* empty: none, as all that follow */
+    char            cookie_first[TRACKER_CLICK_ID_LEN + 1], cookie_last[TRACKER_CLICK_ID_LEN + 1];
     char            event[33];
-    char            txid[FACT_TEXT_MAX];                 /* empty: none */
+    char            txid[FACT_TEXT_MAX], coupon[FACT_TEXT_MAX], customer[FACT_TEXT_MAX], refund_id[FACT_TEXT_MAX];
     int             tries;
 };
 
@@ -36,31 +38,16 @@ enum db_result fact_read(struct db *db, struct fact_key key, struct fact *fact);
 /* outcome: see conversion_facts.outcome; conversion_id 0: none. */
 enum db_result fact_close(struct db *db, struct fact_key key, const char *outcome, int64_t conversion_id);
 enum db_result fact_park(struct db *db, struct fact_key key, uint64_t retry_us);
+/* What waited for that order is due at once. */
+enum db_result fact_wake(struct db *db, int64_t program_id, const char *event, const char *txid);
 /* One more failed try; at `limit` tries the fact is set aside as 'failed'. */
 enum db_result fact_failed(struct db *db, struct fact_key key, int limit, uint64_t retry_us);
 
-struct conversion_row {
-    int64_t id;
-    char    status[16];
-    bool    has_amount;
-    struct tracker_money amount;
-    char    click_id[TRACKER_CLICK_ID_LEN + 1];
-};
-
-/* DB_ROW or DB_DONE. */
-enum db_result conversion_find(struct db *db, int64_t program_id, const char *event, const char *txid,
-                               struct conversion_row *out);
-enum db_result conversion_insert(struct db *db, const struct fact *fact, const char *txid, const char *status,
-                                 uint64_t now_us, int64_t *id);
-enum db_result conversion_set_status(struct db *db, int64_t id, const char *from, const char *to);
-/* Kept for review: a fact that contradicts its conversion. */
-enum db_result conversion_conflict(struct db *db, int64_t conversion_id, struct fact_key key, const char *reason,
-                                   uint64_t now_us);
-
 /* ---- what a click id leads to ---- */
 
-/* "last" or "first" of a program; LAST when it is gone. */
-enum db_result program_rule(struct db *db, int64_t program_id, enum tracker_attribution_rule *rule);
+/* How the program decides about that event; the defaults of the migration when it is gone. */
+enum db_result program_policy(struct db *db, int64_t program_id, const char *event,
+                              struct tracker_attribution_policy *out);
 
 struct link_owner {
     int64_t affiliate_id, campaign_id, program_id, window_days;

@@ -8,6 +8,8 @@ static const struct list_filter referral_filters[] = {
     { "status", LIST_TEXT_SET, "r.status = ?" },
     { "event", LIST_TEXT, "r.event = ?" },
     { "click_id", LIST_TEXT, "r.click_id = ?" },
+    { "conversion_id", LIST_INT, "r.conversion_id = ?" },
+    { "customer", LIST_TEXT, "r.trader_id = ?" },
     { "from", LIST_TIME, "r.created_us >= ?" },
     { "to", LIST_TIME, "r.created_us < ?" },
     { "q", LIST_SEARCH, "(lower(a.name) LIKE ? ESCAPE '!' OR lower(r.event) LIKE ? ESCAPE '!' OR r.click_id LIKE ? ESCAPE '!')" },
@@ -20,7 +22,9 @@ static const struct list_sort referral_sorts[] = {
 #define REFERRAL_FROM " FROM referrals r JOIN affiliates a ON a.id = r.affiliate_id"
 const struct list_spec referral_list = {
     .select = "SELECT r.id AS id, r.program_id AS program_id, r.affiliate_id AS affiliate_id, a.name AS affiliate_name,"
-              " r.campaign_id AS campaign_id, r.link_id AS link_id, r.event AS event, r.status AS status,"
+              " r.conversion_id AS conversion_id, r.share_ppm AS share_ppm, r.verified AS verified,"
+              " r.superseded AS superseded, r.campaign_id AS campaign_id, r.link_id AS link_id,"
+              " r.event AS event, r.status AS status,"
               " r.click_id AS click_id, r.lead_id AS lead_id, r.trader_id AS trader_id,"
               " r.amount_minor AS amount_minor, r.currency AS currency, r.tags AS tags, r.notes AS notes,"
               " r.why AS why, r.created_us AS created_us, r.updated_us AS updated_us, r.version AS version" REFERRAL_FROM,
@@ -52,7 +56,8 @@ const struct list_spec commission_list = {
               " c.referral_id AS referral_id, c.kind AS kind, c.period AS period, c.revision AS revision,"
               " c.amount_minor AS amount_minor, c.currency AS currency, c.basis_minor AS basis_minor,"
               " c.rate_ppm AS rate_ppm, c.plan_id AS plan_id, c.status AS status, c.payable_us AS payable_us,"
-              " c.reverses_id AS reverses_id, c.why AS why, c.notes AS notes, c.created_us AS created_us,"
+              " c.reverses_id AS reverses_id, c.share_ppm AS share_ppm, c.why AS why, c.notes AS notes,"
+              " c.created_us AS created_us,"
               " c.updated_us AS updated_us, c.version AS version" COMMISSION_FROM,
     .from = COMMISSION_FROM,
     .id = "c.id",

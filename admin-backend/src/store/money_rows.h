@@ -20,7 +20,9 @@ struct change {
 /* ---- referrals ---- */
 
 struct referral_row {
-    int64_t             id, program_id, affiliate_id, conversion_id, version;
+    int64_t             id, program_id, affiliate_id, conversion_id, version, share_ppm;
+    int                 part; /* of a shared conversion: 0 the first touch's, 1 the last's */
+    bool                verified, superseded;
     enum referral_state state;
 };
 struct referral_new {
@@ -29,12 +31,24 @@ struct referral_new {
     const char *click_id;   /* NULL: none */
     const struct tracker_money *amount; /* NULL: none */
     const char *why;        /* JSON */
+    const char *customer;   /* NULL: none */
+    int64_t     share_ppm;
+    int         part;
+    bool        verified;
     enum referral_state state;
 };
 enum db_result referral_insert(struct db *db, const struct referral_new *referral, const struct change *change,
                                int64_t *id);
 enum db_result referral_find(struct db *db, int64_t id, struct referral_row *out);                /* DB_ROW, DB_DONE */
-enum db_result referral_of_conversion(struct db *db, int64_t conversion_id, struct referral_row *out);
+/* Those that count, by part; *count at most REFERRALS_OF_CONVERSION. */
+#define REFERRALS_OF_CONVERSION 2
+enum db_result referrals_of_conversion(struct db *db, int64_t conversion_id,
+                                       struct referral_row rows[REFERRALS_OF_CONVERSION], int *count);
+/* Others earn its conversion now: it stays for the record. */
+enum db_result referral_supersede(struct db *db, int64_t id);
+/* What a browser had said is now said by the advertiser. amount NULL: none. */
+enum db_result referral_confirm(struct db *db, int64_t id, const struct tracker_money *amount, const char *customer,
+                                uint64_t now_us);
 /* DB_CONFLICT: it is not in `from` any more. */
 enum db_result referral_move(struct db *db, int64_t id, enum referral_state from, enum referral_state to,
                              const struct change *change);
@@ -48,18 +62,22 @@ struct commission_row {
     int64_t id, program_id, affiliate_id, referral_id, conversion_id, plan_id, revision, hold_days;
     int64_t reverses_id; /* 0: it is no reversal */
     int64_t basis_minor, rate_ppm; /* -1: none */
+    int64_t share_ppm, payable_us; /* payable 0: not yet known */
+    int     part;
     bool    has_basis;
-    char    period[8], kind[12];
+    char    period[8], kind[16];
     struct tracker_money  amount;
     enum commission_state state;
 };
 struct commission_new {
     int64_t     program_id, affiliate_id, referral_id, conversion_id, plan_id; /* 0: none */
-    const char *period, *kind; /* "2026-11"; "commission" or "reversal" */
+    const char *period, *kind; /* "2026-11"; "commission", "reversal", "reinstatement" */
     int64_t     revision, reverses_id;
     struct tracker_money amount;
     bool        has_basis;
     int64_t     basis_minor, rate_ppm; /* rate -1: fixed */
+    int64_t     share_ppm;             /* 0: the whole */
+    int         part;
     enum commission_state state;
     int64_t     payable_us;            /* 0: not yet known */
     const char *why;
@@ -67,11 +85,14 @@ struct commission_new {
 enum db_result commission_insert(struct db *db, const struct commission_new *commission, const struct change *change,
                                  int64_t *id);
 enum db_result commission_find(struct db *db, int64_t id, struct commission_row *out);            /* DB_ROW, DB_DONE */
-/* All commissions of a referral, oldest first.  *count in: room, out: found (DB_FAILED when there are more). */
-enum db_result commissions_of_referral(struct db *db, int64_t referral_id, struct commission_row *rows, int *count);
+/* All commissions of a referral, oldest first; *rows is malloc'ed, the caller's to free whatever the result. */
+enum db_result commissions_of_referral(struct db *db, int64_t referral_id, struct commission_row **rows, int *count);
 enum db_result commissions_count(struct db *db, int64_t referral_id, int64_t *count);
-/* Whether a payout that is not yet paid holds a commission of that referral. */
-enum db_result referral_in_payout(struct db *db, int64_t referral_id, bool *busy);
+/* The first revision of that kind that the conversion and affiliate do not have yet. */
+enum db_result commission_next_revision(struct db *db, int64_t conversion_id, int64_t affiliate_id, const char *kind,
+                                        int64_t *revision);
+/* Whether a payout that is not yet paid holds a commission of that conversion. */
+enum db_result conversion_in_payout(struct db *db, int64_t conversion_id, bool *busy);
 /* payable_us 0: unchanged. */
 enum db_result commission_move(struct db *db, int64_t id, enum commission_state from, enum commission_state to,
                                int64_t payable_us, const struct change *change);

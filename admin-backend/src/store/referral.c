@@ -5,8 +5,9 @@ referral_insert(struct db *db, const struct referral_new *referral, const struct
 {
     struct db_stmt *row = db_prepare(db, "INSERT INTO referrals (program_id, affiliate_id, campaign_id, link_id,"
                                          " conversion_id, event, status, click_id, amount_minor, currency, why,"
-                                         " created_us, updated_us)"
-                                         " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12)"
+                                         " created_us, updated_us, trader_id, part, share_ppm, verified)"
+                                         " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14,"
+                                         " $15, $16)"
                                          " RETURNING id");
     enum db_result  rc;
 
@@ -29,6 +30,10 @@ referral_insert(struct db *db, const struct referral_new *referral, const struct
     }
     db_bind_text(row, 11, referral->why);
     db_bind_int(row, 12, (int64_t) change->at_us);
+    db_bind_text(row, 13, referral->customer);
+    db_bind_int(row, 14, referral->part);
+    db_bind_int(row, 15, referral->share_ppm);
+    db_bind_int(row, 16, referral->verified);
 
     rc = db_step(row);
     if (rc == DB_ROW)
@@ -39,45 +44,85 @@ referral_insert(struct db *db, const struct referral_new *referral, const struct
     return state_change_write(db, "referral", *id, NULL, referral_state_name(referral->state), change);
 }
 
-static enum db_result
-read_referral(enum db_result rc, struct db_stmt *row, struct referral_row *out)
-{
-    bool sound;
+#define REFERRAL_COLUMNS                                                                                             \
+    "SELECT id, program_id, affiliate_id, conversion_id, version, status, part, share_ppm, verified, superseded"     \
+    " FROM referrals"
 
-    if (rc != DB_ROW)
-        return rc;
+static bool
+read_referral(struct db_stmt *row, struct referral_row *out)
+{
     out->id = db_int(row, "id");
     out->program_id = db_int(row, "program_id");
     out->affiliate_id = db_int(row, "affiliate_id");
     out->conversion_id = db_int(row, "conversion_id");
     out->version = db_int(row, "version");
-    sound = referral_state_parse(db_text(row, "status"), &out->state);
-    db_end(row);
-    return sound ? DB_ROW : DB_CORRUPT;
+    out->part = (int) db_int(row, "part");
+    out->share_ppm = db_int(row, "share_ppm");
+    out->verified = db_int(row, "verified") != 0;
+    out->superseded = db_int(row, "superseded") != 0;
+    return referral_state_parse(db_text(row, "status"), &out->state);
 }
 
 enum db_result
 referral_find(struct db *db, int64_t id, struct referral_row *out)
 {
-    struct db_stmt *row = NULL;
-    enum db_result  rc = db_query(db, &row,
-                                  "SELECT id, program_id, affiliate_id, conversion_id, version, status FROM referrals"
-                                   " WHERE id = $1",
-                                  "i", id);
+    struct db_stmt *row;
+    enum db_result  rc = db_query(db, &row, REFERRAL_COLUMNS " WHERE id = $1", "i", id);
 
-    return read_referral(rc, row, out);
+    if (rc != DB_ROW)
+        return rc;
+    if (!read_referral(row, out))
+        rc = DB_CORRUPT;
+    db_end(row);
+    return rc;
 }
 
 enum db_result
-referral_of_conversion(struct db *db, int64_t conversion_id, struct referral_row *out)
+referrals_of_conversion(struct db *db, int64_t conversion_id, struct referral_row rows[REFERRALS_OF_CONVERSION],
+                        int *count)
 {
-    struct db_stmt *row = NULL;
-    enum db_result  rc = db_query(db, &row,
-                                  "SELECT id, program_id, affiliate_id, conversion_id, version, status FROM referrals"
-                                   " WHERE conversion_id = $1",
-                                  "i", conversion_id);
+    struct db_stmt *row = db_prepare(db, REFERRAL_COLUMNS " WHERE conversion_id = $1 AND superseded = 0 ORDER BY part");
+    enum db_result  rc;
 
-    return read_referral(rc, row, out);
+    *count = 0;
+    if (row == NULL)
+        return DB_FAILED;
+    db_bind_int(row, 1, conversion_id);
+    while ((rc = db_step(row)) == DB_ROW) {
+        if (*count == REFERRALS_OF_CONVERSION || !read_referral(row, &rows[(*count)++])) {
+            rc = DB_CORRUPT;
+            break;
+        }
+    }
+    db_end(row);
+    return rc == DB_DONE ? DB_OK : rc;
+}
+
+enum db_result
+referral_supersede(struct db *db, int64_t id)
+{
+    return db_exec(db, "UPDATE referrals SET superseded = 1, version = version + 1 WHERE id = $1", "i", id);
+}
+
+enum db_result
+referral_confirm(struct db *db, int64_t id, const struct tracker_money *amount, const char *customer, uint64_t now_us)
+{
+    struct db_stmt *row = db_prepare(db, "UPDATE referrals SET verified = 1, amount_minor = $2, currency = $3,"
+                                         " trader_id = $4, updated_us = $5, version = version + 1 WHERE id = $1");
+    enum db_result  rc;
+
+    if (row == NULL)
+        return DB_FAILED;
+    db_bind_int(row, 1, id);
+    if (amount != NULL) {
+        db_bind_int(row, 2, amount->minor);
+        db_bind_text(row, 3, amount->currency);
+    }
+    db_bind_text(row, 4, customer);
+    db_bind_int(row, 5, (int64_t) now_us);
+    rc = db_step(row);
+    db_end(row);
+    return rc == DB_DONE ? DB_OK : rc;
 }
 
 enum db_result

@@ -99,12 +99,39 @@ static const struct {
       "SELECT 'conversions ' || MIN(id) || ' and ' || MAX(id) || ' come from the same record' AS text"
       " FROM conversions GROUP BY journal_id, seq HAVING COUNT(*) > 1 ORDER BY MIN(id)" },
     { 6, false,
-      "SELECT 'referrals ' || MIN(id) || ' and ' || MAX(id) || ' are of the same conversion' AS text"
-      " FROM referrals WHERE conversion_id IS NOT NULL GROUP BY conversion_id HAVING COUNT(*) > 1 ORDER BY MIN(id)" },
+      "SELECT 'referrals ' || MIN(id) || ' and ' || MAX(id) || ' are of the same conversion and affiliate' AS text"
+      " FROM referrals WHERE conversion_id IS NOT NULL AND superseded = 0 GROUP BY conversion_id, affiliate_id"
+      " HAVING COUNT(*) > 1 ORDER BY MIN(id)" },
+    { 6, false,
+      "SELECT 'refunds ' || MIN(id) || ' and ' || MAX(id) || ' of conversion ' || conversion_id || ' are the same one, '"
+      " || refund_id AS text FROM refunds GROUP BY conversion_id, refund_id HAVING COUNT(*) > 1 ORDER BY MIN(id)" },
     { 6, false,
       "SELECT 'commissions ' || MIN(id) || ' and ' || MAX(id) || ' are the same one' AS text FROM commissions"
       " GROUP BY conversion_id, affiliate_id, component, level, period, kind, revision HAVING COUNT(*) > 1"
       " ORDER BY MIN(id)" },
+
+    { 8, false,
+      "SELECT 'the shares of conversion ' || conversion_id || ' sum to ' || SUM(share_ppm) || ' millionths of it' AS text"
+      " FROM referrals WHERE conversion_id IS NOT NULL AND superseded = 0 GROUP BY conversion_id"
+      " HAVING SUM(share_ppm) <> 1000000 OR COUNT(*) > 2 OR COUNT(*) <> COUNT(DISTINCT part) ORDER BY conversion_id" },
+    { 8, false,
+      "SELECT 'commission ' || c.id || ' is of ' || c.share_ppm || ' millionths, part ' || c.part || ', its referral of '"
+      " || r.share_ppm || ', part ' || r.part AS text FROM commissions c JOIN referrals r ON r.id = c.referral_id"
+      " WHERE c.share_ppm <> r.share_ppm OR c.part <> r.part ORDER BY c.id" },
+    { 8, false,
+      "SELECT 'the parts of customer ' || customer || ' sum to ' || SUM(share_ppm) || ' millionths of him' AS text"
+      " FROM customers GROUP BY program_id, customer HAVING SUM(share_ppm) <> 1000000 ORDER BY customer" },
+    /* Of one plan and rate the parts are the whole's, to the last unit; what is wrong with each alone is 7's to say. */
+    { 8, false,
+      "SELECT 'commissions ' || a.id || ' and ' || b.id || ' of conversion ' || a.conversion_id || ' are of '"
+      " || a.amount_minor || ' and ' || b.amount_minor || ', their shares of ' || a.share_ppm || ' and ' || b.share_ppm"
+      " AS text FROM commissions a JOIN commissions b ON b.conversion_id = a.conversion_id AND b.part = 1"
+      "  AND b.kind = a.kind AND b.plan_id = a.plan_id AND COALESCE(b.rate_ppm, -1) = COALESCE(a.rate_ppm, -1)"
+      "  AND b.currency = a.currency JOIN referrals ra ON ra.id = a.referral_id AND ra.superseded = 0"
+      " JOIN referrals rb ON rb.id = b.referral_id AND rb.superseded = 0"
+      " WHERE a.part = 0 AND a.kind = 'commission' AND a.share_ppm + b.share_ppm = 1000000"
+      " AND a.amount_minor BETWEEN 0 AND 1000000000 AND b.amount_minor BETWEEN 0 AND 1000000000"
+      " AND ABS(a.amount_minor * b.share_ppm - b.amount_minor * a.share_ppm) >= 1000000 ORDER BY a.id" },
 
     /* ---- states, histories, postings ---- */
 
@@ -197,19 +224,46 @@ static const struct {
       "  UNION ALL SELECT affiliate_id, currency, CASE status WHEN 'pending' THEN 'pending' WHEN 'approved' THEN 'payable'"
       "   WHEN 'in_payout' THEN 'in_transit' ELSE 'paid' END, amount_minor FROM commissions WHERE status <> 'rejected') x"
       " GROUP BY affiliate_id, currency, account HAVING " SUM("minor") " <> 0 ORDER BY affiliate_id, currency, account" },
+#define ADJUSTED                                                                                                     \
+    "(SELECT COALESCE(SUM(r.amount_minor), 0) FROM commissions r WHERE r.reverses_id = c.id AND r.status <> 'rejected')"
     { 15, false,
-      "SELECT 'commission ' || c.id || ' of ' || c.amount_minor || ' ' || c.currency || ' is reversed by ' || "
-      SUM("r.amount_minor") " AS text FROM commissions c JOIN commissions r ON r.reverses_id = c.id"
-      " GROUP BY c.id, c.amount_minor, c.currency HAVING c.amount_minor + " SUM("r.amount_minor") " < 0 ORDER BY c.id" },
+      "SELECT 'commission ' || c.id || ' of ' || c.amount_minor || ' ' || c.currency || ' is adjusted by ' || " ADJUSTED
+      " AS text FROM commissions c WHERE c.kind = 'commission' AND c.status <> 'rejected'"
+      " AND (c.amount_minor + " ADJUSTED " < 0 OR " ADJUSTED " > 0) ORDER BY c.id" },
+    { 15, false,
+      "SELECT 'commission ' || c.id || ' is rejected and still adjusted by ' || " ADJUSTED " || ' ' || c.currency AS text"
+      " FROM commissions c WHERE c.kind = 'commission' AND c.status = 'rejected' AND " ADJUSTED " <> 0 ORDER BY c.id" },
     { 15, false,
       "SELECT 'commission ' || r.id || ' is a ' || r.kind || ' that does not follow from ' || COALESCE('commission '"
       " || c.id, 'any commission') AS text FROM commissions r LEFT JOIN commissions c ON c.id = r.reverses_id"
-      " WHERE (r.kind = 'reversal') <> (r.reverses_id IS NOT NULL) OR (r.kind = 'reversal' AND (c.id IS NULL"
-      " OR c.kind <> 'commission' OR c.status <> 'paid' OR c.affiliate_id <> r.affiliate_id"
-      " OR c.referral_id <> r.referral_id OR c.currency <> r.currency)) ORDER BY r.id" },
+      " WHERE (r.kind <> 'commission') <> (r.reverses_id IS NOT NULL) OR (r.kind <> 'commission' AND (c.id IS NULL"
+      " OR c.kind <> 'commission' OR c.affiliate_id <> r.affiliate_id OR c.referral_id <> r.referral_id"
+      " OR c.currency <> r.currency)) ORDER BY r.id" },
+    { 16, false,
+      "SELECT 'conversion ' || v.id || ' of ' || COALESCE(v.amount_minor || ' ' || v.currency, 'no amount') || ' has refunds of '"
+      " || " SUM("f.amount_minor") " || ' applied' AS text FROM conversions v JOIN refunds f ON f.conversion_id = v.id"
+      " AND f.state = 'applied' GROUP BY v.id, v.amount_minor, v.currency HAVING " SUM("f.amount_minor")
+      " > COALESCE(v.amount_minor, 0) ORDER BY v.id" },
+    { 16, false,
+      "SELECT 'refund ' || f.id || ' of ' || COALESCE(f.amount_minor || ' ' || f.currency, 'all') || ' is ' || f.state"
+      " || ', its order is of ' || COALESCE(v.amount_minor || ' ' || v.currency, 'no amount') AS text"
+      " FROM refunds f JOIN conversions v ON v.id = f.conversion_id WHERE f.state <> 'held'"
+      " AND ((f.amount_minor IS NULL AND COALESCE(v.amount_minor, 0) <> 0) OR (f.amount_minor IS NOT NULL"
+      "  AND (f.amount_minor <= 0 OR v.currency IS NULL OR v.currency <> f.currency))"
+      "  OR (f.state = 'won' AND f.kind <> 'chargeback')) ORDER BY f.id" },
+    { 16, false,
+      "SELECT 'refund ' || f.id || ' of conversion ' || f.conversion_id || ' is held, and nobody is asked to look at it'"
+      " AS text FROM refunds f WHERE f.state = 'held' AND NOT EXISTS (SELECT 1 FROM conversion_conflicts x"
+      "  WHERE x.conversion_id = f.conversion_id AND x.journal_id = f.journal_id AND x.seq = f.seq) ORDER BY f.id" },
+    { 16, false,
+      "SELECT 'refund ' || f.id || ' leads to no record of its own: ' || f.journal_id || ':' || f.seq AS text"
+      " FROM refunds f LEFT JOIN conversion_facts x ON x.journal_id = f.journal_id AND x.seq = f.seq"
+      " WHERE x.seq IS NULL OR x.conversion_id IS NULL OR x.conversion_id <> f.conversion_id OR x.status < 3"
+      " ORDER BY f.id" },
     { 17, false,
       "SELECT 'commission ' || id || ', a ' || kind || ', is of ' || amount_minor || ' ' || currency AS text"
       " FROM commissions WHERE (kind = 'commission' AND amount_minor <= 0) OR (kind = 'reversal' AND amount_minor >= 0)"
+      " OR (kind = 'reinstatement' AND amount_minor <= 0)"
       " ORDER BY id" },
     { 17, false,
       "SELECT 'affiliate ' || a.affiliate_id || ' owes us ' || " SUM("l.amount_minor") " || ' ' || a.currency"
@@ -304,6 +358,9 @@ static const struct {
       " (SELECT 1 FROM audit_log w WHERE w.object_type = s.object_type AND w.object_id = CAST(s.object_id AS TEXT)"
       "  AND w.at_us = s.at_us AND w.actor = s.actor)"
       " AND NOT (s.object_type = 'commission' AND EXISTS (SELECT 1 FROM commissions c JOIN audit_log w"
+      "  ON w.object_type = 'commission' AND w.object_id = CAST(c.reverses_id AS TEXT)"
+      "  WHERE c.id = s.object_id AND w.at_us = s.at_us AND w.actor = s.actor))"
+      " AND NOT (s.object_type = 'commission' AND EXISTS (SELECT 1 FROM commissions c JOIN audit_log w"
       "  ON w.object_type = 'referral' AND w.object_id = CAST(c.referral_id AS TEXT)"
       "  WHERE c.id = s.object_id AND w.at_us = s.at_us AND w.actor = s.actor))"
       " AND NOT (s.object_type = 'commission' AND EXISTS (SELECT 1 FROM payout_items i JOIN audit_log w"
@@ -349,10 +406,24 @@ static const char *const streams[] = {
     [VERIFY_COMMISSIONS] =
         "SELECT c.id AS id, c.kind AS kind, c.amount_minor AS amount_minor, c.currency AS currency,"
         " c.basis_minor AS basis_minor, c.rate_ppm AS rate_ppm, v.amount_minor AS conversion_minor,"
-        " v.currency AS conversion_currency, v.event_time_ms AS event_time_ms, o.amount_minor AS reversed_minor,"
+        " v.currency AS conversion_currency, v.event_time_ms AS event_time_ms, c.share_ppm AS share_ppm, c.part AS part,"
         " pl.valid_from_us AS plan_from_us, " PLAN_COLUMNS
         " FROM commissions c LEFT JOIN conversions v ON v.id = c.conversion_id LEFT JOIN plans pl ON pl.id = c.plan_id"
-        " LEFT JOIN commissions o ON o.id = c.reverses_id ORDER BY c.id",
+        " WHERE c.kind = 'commission' ORDER BY c.id",
+
+    /* Each referral's last commission, what of all its rows stands, and what refunds left of the order. */
+    [VERIFY_SETTLED] =
+        "SELECT r.id AS id, r.status AS referral_status, c.status AS status, c.amount_minor AS amount_minor,"
+        " c.currency AS currency, c.rate_ppm AS rate_ppm, c.share_ppm AS share_ppm, c.part AS part,"
+        " v.amount_minor AS conversion_minor,"
+        " (SELECT " SUM("x.amount_minor") " FROM commissions x WHERE x.referral_id = r.id AND x.status <> 'rejected')"
+        "  AS stands_minor,"
+        " (SELECT " SUM("f.amount_minor") " FROM refunds f WHERE f.conversion_id = v.id AND f.state = 'applied')"
+        "  AS refunded_minor,"
+        " (SELECT COUNT(*) FROM refunds f WHERE f.conversion_id = v.id AND f.state = 'applied'"
+        "  AND f.amount_minor IS NULL) AS refunded_whole"
+        " FROM referrals r JOIN conversions v ON v.id = r.conversion_id JOIN commissions c ON c.id ="
+        "  (SELECT MAX(y.id) FROM commissions y WHERE y.referral_id = r.id AND y.kind = 'commission') ORDER BY r.id",
 
     [VERIFY_STEPS] =
         "SELECT s.object_type AS object_type, s.object_id AS object_id, s.from_state AS from_state,"
@@ -363,6 +434,7 @@ static const char *const streams[] = {
 
     [VERIFY_TOUCHES] =
         "SELECT r.id AS id, r.affiliate_id AS affiliate_id, r.link_id AS link_id, r.click_id AS click_id, r.why AS why,"
+        " r.program_id AS program_id,"
         " v.event_time_ms AS event_time_ms FROM referrals r LEFT JOIN conversions v ON v.id = r.conversion_id"
         " WHERE EXISTS (SELECT 1 FROM commissions c WHERE c.referral_id = r.id) ORDER BY r.id",
 };

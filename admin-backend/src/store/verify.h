@@ -20,6 +20,7 @@ enum verify_stream {
     VERIFY_SEALED,      /* the ledger's chain, in its order */
     VERIFY_CURRENCIES,  /* each currency once a table */
     VERIFY_COMMISSIONS, /* with what they are computed from */
+    VERIFY_SETTLED,     /* what stands of each referral, and what it should */
     VERIFY_STEPS,       /* every step of every history, with the one before */
     VERIFY_TOUCHES      /* referrals that earned something */
 };
