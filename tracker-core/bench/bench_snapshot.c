@@ -74,11 +74,13 @@ rows(uint32_t first, uint32_t links)
         int len = tracker_template_compile((struct tracker_str){ text, (size_t) text_len }, 0, compiled,
                                            sizeof(compiled), &error);
         require(len > 0, "template");
-        struct tracker_link_row link = { i + 1, i / 100 + 1, i / 100 + 1, 1, code_of(i, code),
-                                         { (const char *) compiled, (size_t) len } };
+        struct tracker_link_row link = { .id = i + 1, .campaign = i / 100 + 1, .affiliate = i / 100 + 1,
+                                         .state = TRACKER_STATE_ACTIVE, .code = code_of(i, code),
+                                         .destination = { (const char *) compiled, (size_t) len } };
         rc = tracker_snapshot_add_link(b, &link);
         if (i % 100 == 0 && rc == 0) {
-            struct tracker_campaign_row  campaign = { i / 100 + 1, 1, 1, TRACKER_STR("spring"), { NULL, 0 } };
+            struct tracker_campaign_row  campaign = { .id = i / 100 + 1, .program = 1, .state = TRACKER_STATE_ACTIVE,
+                                                      .name = TRACKER_STR("spring") };
             struct tracker_affiliate_row affiliate = { i / 100 + 1, 2, TRACKER_STR("anna") };
             rc = tracker_snapshot_add_campaign(b, &campaign);
             if (rc == 0)
