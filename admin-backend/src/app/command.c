@@ -35,6 +35,8 @@ const struct command commands[] = {
       CONFIG_NEEDS_DATABASE | CONFIG_NEEDS_KEYS, command_snapshot },
     { "drain", "DIR", "ship what an edge's state folder still holds, before it is removed", COMMAND_PLAIN,
       CONFIG_NEEDS_REDIS | CONFIG_NEEDS_KEYS, command_drain },
+    { "routes", "[--json]", "every address of the HTTP API, and which roles may use it", COMMAND_PLAIN, 0,
+      command_routes },
     { "keygen", "[FILE] [--add | --current ID | --retire ID]", "make or rotate the key ring", COMMAND_PLAIN,
       0, command_keygen },
     { "user", "create EMAIL --role ROLE [--name NAME] [--password-stdin]", "add a member of staff",

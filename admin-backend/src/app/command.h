@@ -54,6 +54,7 @@ int command_verify(struct app *app, struct command_io *io, int argc, char **argv
 int command_snapshot(struct app *app, struct command_io *io, int argc, char **argv);
 int command_agents(struct app *app, struct command_io *io, int argc, char **argv);
 int command_rescore(struct app *app, struct command_io *io, int argc, char **argv);
+int command_routes(struct app *app, struct command_io *io, int argc, char **argv);
 int command_keygen(struct app *app, struct command_io *io, int argc, char **argv);
 int command_drain(struct app *app, struct command_io *io, int argc, char **argv);
 int command_serve(struct app *app, struct command_io *io, int argc, char **argv);

@@ -1,5 +1,5 @@
 /*
- * command_read.c - stats, export, verify, snapshot: what reads beside whoever writes.
+ * command_read.c - stats, export, verify, routes, snapshot: what reads beside whoever writes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "app/command.h"
+#include "http/server.h"
 #include "service/export.h"
 #include "service/money.h"
 #include "service/snapshot.h"
@@ -113,6 +114,36 @@ command_verify(struct app *app, struct command_io *io, int argc, char **argv)
     }
     json_decref(report);
     return ok ? COMMAND_OK : COMMAND_FAILED;
+}
+
+/* ---- routes ---- */
+
+int
+command_routes(struct app *app, struct command_io *io, int argc, char **argv)
+{
+    bool    json = command_flag(argc, argv, "--json");
+    json_t *routes, *route, *role;
+    size_t  i, j;
+
+    (void) app;
+    if (argc > 1 + (json ? 1 : 0))
+        return command_usage(io, argv[0]);
+    routes = http_routes();
+    if (json) {
+        json_dumpf(routes, io->out, JSON_INDENT(2));
+        fputc('\n', io->out);
+    }
+    json_array_foreach(routes, i, route) {
+        if (json)
+            break;
+        fprintf(io->out, "%-6s %-50s", json_string_value(json_object_get(route, "method")),
+                json_string_value(json_object_get(route, "path")));
+        json_array_foreach(json_object_get(route, "roles"), j, role)
+            fprintf(io->out, " %s", json_string_value(role));
+        fputc('\n', io->out);
+    }
+    json_decref(routes);
+    return COMMAND_OK;
 }
 
 /* ---- snapshot ---- */

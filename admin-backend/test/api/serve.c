@@ -150,9 +150,9 @@ main(int argc, char **argv)
         fprintf(stderr, "%s\n", why);
         return 1;
     }
-    say(json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "socket", socket_path, "database",
+    say(json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "socket", socket_path, "database",
                   strchr(money.base.url, ':') + 1, "base_url", money.service->base_url, "staff", staff, "program",
-                  program_of(&money), "setup", invite(&money), "routes", http_routes()));
+                  program_of(&money), "setup", invite(&money)));
     while (fgets(line, sizeof(line), stdin) != NULL)
         say(obey(&money, line));
     http_stop(server);

@@ -31,7 +31,8 @@ sub document {
 
 # ---- the fixture ----
 
-# start(ARGUMENT...): a server on a fresh database.  $api->{staff}, {program}, {setup}, {routes} as serve.c says them.
+# start(ARGUMENT...): a server on a fresh database.  $api->{staff}, {program}, {setup} as serve.c says them, {routes} as
+# `affiliated routes --json` does.
 sub start {
     my ($class, @arguments) = @_;
     my $program = $ENV{API_SERVE} // "$ROOT/build/admin-san/api_serve";
@@ -43,8 +44,9 @@ sub start {
     local $ENV{UBSAN_OPTIONS} = 'print_stacktrace=1:' . ($ENV{UBSAN_OPTIONS} // '');
     my $pid = open2(my $from, my $to, 'sh', '-c', 'exec "$0" "$@" 2>' . "'$log'", $program, @arguments);
     my $line = <$from> // BAIL_OUT("$program did not start: see $log");
+    my $routes = `${\ ($program =~ s{[^/]+$}{affiliated}r) } routes --json`;
     return bless {
-        %{ $json->decode($line) }, pid => $pid, from => $from, to => $to, log => $log, answers => 0, parent => $$
+        %{ $json->decode($line) }, routes => $json->decode($routes), pid => $pid, from => $from, to => $to, log => $log, answers => 0, parent => $$
     }, $class;
 }
 
