@@ -16,6 +16,7 @@
 
 struct world {
     const char                 *agents_path; /* of an operator's own list */
+    size_t                      file_max;
     struct test_database        db;
     struct test_redis           redis;
     struct publisher           *publisher;
@@ -56,7 +57,7 @@ begin(struct world *w)
 {
     const struct publisher_options options = {
         .pool = w->db.pool, .keys = &w->db.keys, .redis = { .path = w->redis.socket }, .now_us = test_now_us,
-        .agents_path = w->agents_path,
+        .agents_path = w->agents_path, .file_max = w->file_max,
     };
     w->publisher = publisher_new(&options);
     assert_int_equal(pthread_create(&w->thread, NULL, publisher_thread, w->publisher), 0);
@@ -393,6 +394,48 @@ lists_travel_and_an_operators_changes_too(void **state)
     assert_true(edge_link(w, "first", &link) && link.state == TRACKER_STATE_PAUSED);
 }
 
+/* How often the publisher has begun to put something since CONFIG RESETSTAT. */
+static int
+tries(struct world *w)
+{
+    redisReply *reply = redisCommand(w->redis.client, "INFO commandstats");
+    const char *calls = strstr(reply->str, "cmdstat_hmget:calls=");
+    int         count = calls == NULL ? 0 : atoi(calls + strlen("cmdstat_hmget:calls="));
+
+    freeReplyObject(reply);
+    return count;
+}
+
+/* Neither a snapshot that no Redis shall carry nor a full Redis may keep publisher and server busy. */
+static void
+what_is_refused_is_offered_slowly(void **state)
+{
+    struct world           *w = *state;
+    struct tracker_link_row link;
+
+    test_redis_do(&w->redis, "CONFIG SET maxmemory 1");
+    begin(w);
+    TEST_AWAIT(tries(w) > 0);
+    test_sleep_ms(2000);
+    assert_in_range(tries(w), 2, 6); /* after 200, 400, 800 ms ...; without a pause it would be 10 */
+    test_redis_do(&w->redis, "CONFIG SET maxmemory 0");
+    TEST_AWAIT(edge_link(w, "first", &link));
+}
+
+static void
+what_is_too_large_is_not_offered(void **state)
+{
+    struct world *w = *state;
+
+    w->file_max = 1000;
+    begin(w);
+    TEST_AWAIT(test_redis_do(&w->redis, "CLIENT KILL TYPE normal SKIPME yes") > 0); /* it is connected */
+    test_redis_do(&w->redis, "CONFIG RESETSTAT");
+    test_sleep_ms(1000);
+    assert_int_equal(tries(w), 0);
+    assert_false(publisher_ready(w->publisher));
+}
+
 int
 main(void)
 {
@@ -403,6 +446,8 @@ main(void)
         cmocka_unit_test_setup_teardown(one_bad_row_stops_nobody, setup, teardown),
         cmocka_unit_test_setup_teardown(an_emptied_redis_is_filled_again, setup, teardown),
         cmocka_unit_test_setup_teardown(lists_travel_and_an_operators_changes_too, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_refused_is_offered_slowly, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_too_large_is_not_offered, setup, teardown),
         cmocka_unit_test_setup_teardown(many_changes_make_a_new_base_and_old_chunks_go, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,25 +1,19 @@
 /*
  * ingest.c - the loop: read, commit, ack, delete; and once a second, say that it lives.
  */
-#include "ingest/ingest.h"
-
 #include <sodium.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "app/log.h"
-#include "ingest/sealers.h"
-#include "service/facts.h"
-#include "store/journal.h"
+#include "ingest/ingest_internal.h"
 
 #define BLOCK_MS        200u   /* XREAD waits so long; also how soon a stop is noticed */
 #define BEAT_MS         1000u
 #define ACKS_MS         5000u  /* all acks of open journals are told again */
 #define SWEEP_MS        60000u /* acks of journals that ended are taken away */
-#define SWEEP_AFTER_US  UINT64_C(3600000000)
 #define COUNT_FIRST     64u    /* entries a stream and read; adapts to their size */
 #define COUNT_MAX       256u
 #define REPLY_HIGH      ((size_t) 16 << 20) /* bytes of packs in one reply: read fewer */
@@ -29,23 +23,6 @@
 #define COMMIT_LAST_MS  5000u
 #define READY_MS        3000u
 
-struct ingest_partition {
-    unsigned                 number;
-    char                     events[40], acks[40], consumer[40]; /* keys */
-    struct tracker_stream_id cursor; /* everything up to here is decided */
-    struct tracker_stream_id read; /* everything up to here was read: ahead of cursor while a batch is open */
-    uint64_t                 beat;
-    bool                     idle;   /* the last read found nothing past the cursor */
-};
-
-/* An entry's id is kept as Redis wrote it: XDEL wants it back. */
-struct ingest_entry_id {
-    unsigned    partition; /* index */
-    const char *text;
-    size_t      len;
-};
-
-enum ingest_refusal { REFUSED_ENTRY, REFUSED_PACK, REFUSED_KEY, REFUSED_FORGED, REFUSED_KINDS };
 static const char *const refusal_names[REFUSED_KINDS] = {
     [REFUSED_ENTRY] = "malformed_entry",
     [REFUSED_PACK] = "malformed_pack",
@@ -53,46 +30,11 @@ static const char *const refusal_names[REFUSED_KINDS] = {
     [REFUSED_FORGED] = "forged_pack",
 };
 
-struct ingest {
-    struct ingest_options    options;
-    struct wire              wire;
-    struct facts            *facts;
-    struct sealers          *sealers;
-    struct ingest_partition *partitions;
-    uint64_t                 incarnation;
-    atomic_bool              stop;
-    _Atomic uint64_t         committed, quarantined;
-    _Atomic uint64_t         heard_ms; /* monotonic: of the last answer to a read, while commits go well */
-
-    bool     welcomed; /* this connection has had its acks and checks */
-    uint64_t beat_at_ms, acks_at_ms, sweep_at_ms, commit_at_ms;
-    uint64_t swept_us; /* acks of journals that ended before are gone */
-    unsigned commit_wait_ms;
-    unsigned count;
-    enum db_result failing; /* what the last commit said, for one log line a change */
-
-    redisReply             *reply; /* owns the bytes of the batch */
-    struct fact_entry      *entries;
-    struct ingest_entry_id *ids;
-    size_t                  batch, cap;
-
-    struct {
-        uint64_t row_at_ms;
-        uint32_t since;
-    } refused[REFUSED_KINDS];
-};
-
 static bool ingest_welcome(struct ingest *ingest);
 static void ingest_housekeeping(struct ingest *ingest);
 static bool ingest_read(struct ingest *ingest);
 static void ingest_commit(struct ingest *ingest);
 static void ingest_settle(struct ingest *ingest);
-static bool ingest_tell(struct ingest *ingest);
-static bool ingest_beat(struct ingest *ingest);
-static bool ingest_check_cursors(struct ingest *ingest, bool all);
-static bool ingest_tell_all(struct ingest *ingest);
-static bool ingest_sweep(struct ingest *ingest);
-static void ingest_check_eviction(struct ingest *ingest);
 static void ingest_sleep_ms(unsigned ms);
 static void ingest_hook(struct ingest *ingest, enum ingest_step step);
 
@@ -423,10 +365,16 @@ ingest_read(struct ingest *ingest)
         ingest->count /= 2;
     else if (bytes < REPLY_LOW && ingest->batch >= ingest->count && ingest->count < COUNT_MAX)
         ingest->count *= 2;
+    bool came = reply->type == REDIS_REPLY_ARRAY && reply->elements > 0, unreadable = came && ingest->batch == 0;
+    if (unreadable && !ingest->unreadable)
+        log_error("ingest", "Redis gives entries that cannot be taken: they are asked for again, slowly");
+    ingest->unreadable = unreadable;
     if (ingest->batch > 0)
         ingest->reply = reply; /* the packs lie in it */
     else
         freeReplyObject(reply);
+    if (unreadable) /* they are there at once: XREAD waits for nothing */
+        ingest_sleep_ms(BLOCK_MS);
     return true;
 }
 
@@ -500,216 +448,6 @@ ingest_settle(struct ingest *ingest)
     freeReplyObject(ingest->reply);
     ingest->reply = NULL;
     ingest->batch = 0;
-}
-
-/* ---- acks ---- */
-
-static bool
-ingest_append_ack(struct ingest *ingest, const struct tracker_journal_id *journal, unsigned partition,
-                  struct tracker_ack *ack)
-{
-    char    key[40], hex[TRACKER_JOURNAL_HEX_LEN];
-    uint8_t bytes[TRACKER_ACK_LEN];
-
-    ack->incarnation = ingest->incarnation;
-    snprintf(key, sizeof(key), "affiliate:acks:{%u}", partition);
-    tracker_journal_id_format(journal, hex);
-    tracker_ack_encode(ingest->options.keys, journal, ack, bytes);
-    return wire_append_format(&ingest->wire, "HSET %s %b %b", key, hex, sizeof(hex), bytes, sizeof(bytes));
-}
-
-/* The answers of the batch. */
-static bool
-ingest_tell(struct ingest *ingest)
-{
-    size_t                    count;
-    const struct fact_answer *answers = facts_answers(ingest->facts, &count);
-    bool                      ok = ingest->welcomed;
-
-    for (size_t i = 0; i < count && ok; i++) {
-        struct tracker_ack ack = answers[i].ack;
-        ok = ingest_append_ack(ingest, &answers[i].journal, answers[i].partition, &ack);
-    }
-    return ok && wire_drain(&ingest->wire);
-}
-
-struct ingest_list {
-    struct journal_row *rows;
-    size_t              count, cap;
-};
-
-/* Rows first, Redis after: a slow server shall not hold a reader. */
-static enum db_result
-ingest_collect(void *ctx, const struct journal_row *row)
-{
-    struct ingest_list *list = ctx;
-    if (list->count == list->cap) {
-        size_t              cap = list->cap == 0 ? 64 : list->cap * 2;
-        struct journal_row *rows = reallocarray(list->rows, cap, sizeof(*rows));
-        if (rows == NULL)
-            return DB_FAILED;
-        list->rows = rows;
-        list->cap = cap;
-    }
-    list->rows[list->count++] = *row;
-    return DB_OK;
-}
-
-struct ingest_collecting {
-    struct ingest     *ingest;
-    struct ingest_list list;
-    uint64_t           from_us, to_us; /* sweep only */
-};
-
-static enum db_result
-ingest_open_work(struct db *db, void *ctx)
-{
-    struct ingest_collecting *collecting = ctx;
-    collecting->list.count = 0;
-    return journal_each_open(db, collecting->ingest->options.first, collecting->ingest->options.count,
-                             ingest_collect, &collecting->list);
-}
-
-static enum db_result
-ingest_ended_work(struct db *db, void *ctx)
-{
-    struct ingest_collecting *collecting = ctx;
-    collecting->list.count = 0;
-    return journal_each_ended(db, collecting->from_us, collecting->to_us, ingest_collect, &collecting->list);
-}
-
-static bool
-ingest_tell_all(struct ingest *ingest)
-{
-    struct ingest_collecting collecting = { .ingest = ingest };
-    enum db_result           result = db_read(ingest->options.pool, ingest_open_work, &collecting);
-    bool                     ok = result == DB_OK;
-
-    if (!ok)
-        log_error("ingest", "cannot read the journals: %s", db_last_message());
-    for (size_t i = 0; i < collecting.list.count && ok; i++) {
-        const struct journal_row *row = &collecting.list.rows[i];
-        struct tracker_ack ack = { .next = row->at.next, .resend = row->resend, .forked = row->forked };
-        ok = ingest_append_ack(ingest, &row->uuid, row->partition, &ack);
-    }
-    free(collecting.list.rows);
-    ok = ok && wire_drain(&ingest->wire);
-    /* A database that cannot be read now is no reason to stop: the same goes for a Redis that is full. */
-    return ok || ingest->wire.redis != NULL;
-}
-
-/* Acks of journals that ended long ago go; whoever still asks is answered again. */
-static bool
-ingest_sweep(struct ingest *ingest)
-{
-    uint64_t now_us = ingest->options.now_us();
-    struct ingest_collecting collecting = {
-        .ingest = ingest,
-        .from_us = ingest->swept_us,
-        .to_us = now_us > SWEEP_AFTER_US ? now_us - SWEEP_AFTER_US : 0,
-    };
-    bool ok = db_read(ingest->options.pool, ingest_ended_work, &collecting) == DB_OK;
-
-    for (size_t i = 0; i < collecting.list.count && ok; i++) {
-        const struct journal_row *row = &collecting.list.rows[i];
-        char hex[TRACKER_JOURNAL_HEX_LEN];
-        tracker_journal_id_format(&row->uuid, hex);
-        ok = wire_append_format(&ingest->wire, "HDEL affiliate:acks:{%u} %b", row->partition, hex,
-                                sizeof(hex));
-    }
-    free(collecting.list.rows);
-    ok = ok && wire_drain(&ingest->wire);
-    if (ok && collecting.to_us > ingest->swept_us)
-        ingest->swept_us = collecting.to_us;
-    return ok;
-}
-
-/* ---- cursor and heartbeat ---- */
-
-static bool
-ingest_beat(struct ingest *ingest)
-{
-    for (unsigned i = 0; i < ingest->options.count; i++) {
-        struct ingest_partition *partition = &ingest->partitions[i];
-        struct tracker_heartbeat beat = {
-            .beat = ++partition->beat,
-            .incarnation = ingest->incarnation,
-            .time_ms = ingest->options.now_us() / 1000,
-            .cursor = partition->cursor,
-            .idle = partition->idle && ingest->batch == 0,
-        };
-        char   text[192];
-        size_t len =
-            tracker_heartbeat_encode(ingest->options.keys, partition->number, &beat, text, sizeof(text));
-        if (!wire_append_format(&ingest->wire, "SET %s %b", partition->consumer, text, len))
-            return false;
-    }
-    return wire_drain(&ingest->wire);
-}
-
-/* "last-generated-id" of an XINFO STREAM reply; 0-0 for a stream that is not there. */
-static bool
-ingest_last_id(const redisReply *reply, struct tracker_stream_id *id)
-{
-    *id = (struct tracker_stream_id){ 0, 0 };
-    if (reply->type == REDIS_REPLY_ERROR)
-        return strstr(reply->str, "no such key") != NULL;
-    for (size_t i = 0; reply->type == REDIS_REPLY_ARRAY && i + 1 < reply->elements; i += 2) {
-        const redisReply *name = reply->element[i], *value = reply->element[i + 1];
-        if (name->type == REDIS_REPLY_STRING && strcmp(name->str, "last-generated-id") == 0
-            && value->type == REDIS_REPLY_STRING)
-            return tracker_stream_id_parse((struct tracker_str){ value->str, (size_t) value->len }, id);
-    }
-    return false;
-}
-
-/*
- * A stream whose newest id lies before the cursor is another stream: Redis was
- * emptied, or failed over, and its clock is behind.  Everything in it is unread.
- */
-static bool
-ingest_check_cursors(struct ingest *ingest, bool all)
-{
-    for (unsigned i = 0; i < ingest->options.count; i++) {
-        struct ingest_partition *partition = &ingest->partitions[i];
-        struct tracker_stream_id last;
-
-        if ((!all && !partition->idle) || ingest->batch > 0
-            || (partition->cursor.ms == 0 && partition->cursor.seq == 0))
-            continue;
-        redisReply *reply = wire_call_format(&ingest->wire, "XINFO STREAM %s", partition->events);
-        if (reply == NULL)
-            return false;
-        bool known = ingest_last_id(reply, &last);
-        freeReplyObject(reply);
-        if (!known || last.ms > partition->cursor.ms
-            || (last.ms == partition->cursor.ms && last.seq >= partition->cursor.seq))
-            continue;
-
-        log_warn("ingest", "stream %s was emptied behind our back: reading it from its start",
-                 partition->events);
-        partition->cursor = partition->read = (struct tracker_stream_id){ 0, 0 };
-        partition->idle = false;
-    }
-    return true;
-}
-
-/* A Redis that evicts keys throws packs away: nothing is lost by it, but nothing gets through either. */
-static void
-ingest_check_eviction(struct ingest *ingest)
-{
-    redisReply *reply = wire_call_format(&ingest->wire, "INFO memory");
-
-    if (reply != NULL && reply->type == REDIS_REPLY_STRING) {
-        const char *policy = strstr(reply->str, "maxmemory_policy:");
-        const char *limit = strstr(reply->str, "\nmaxmemory:");
-        bool        limited = limit == NULL || strncmp(limit, "\nmaxmemory:0\r", 13) != 0;
-        if (policy != NULL && strncmp(policy, "maxmemory_policy:noeviction", 27) != 0)
-            log_error("ingest", "Redis is set to evict keys (%.*s)%s: set maxmemory-policy noeviction",
-                      (int) strcspn(policy + 17, "\r\n"), policy + 17,
-                      limited ? ", and its memory is limited" : "");
-    }
-    freeReplyObject(reply);
 }
 
 /* ---- small things ---- */

@@ -19,6 +19,8 @@
 #define BASE_EVERY_MS 3600000u
 #define CHUNK         ((size_t) 1 << 20)
 #define FILE_MAX      ((size_t) 256 << 20) /* beyond it, edges fetch nothing from Redis */
+#define RETRY_FIRST_MS 200u              /* back-off of what Redis does not take */
+#define RETRY_LAST_MS  5000u
 #define KEEP_S        60                 /* old chunks: an edge may be in the middle of them */
 #define DELTA_ALWAYS  1000u              /* rows that are never a reason for a new base */
 #define HASH_HEX      (2 * TRACKER_SNAPSHOT_HASH_LEN)
@@ -38,6 +40,8 @@ struct publisher {
     atomic_bool     ready;       /* it was after the last step: on its way to the next one nobody is unready */
     bool            base_put;    /* the base's chunks are: a delta needs not look for them */
     uint64_t        look_at_ms;
+    uint64_t        put_at_ms;   /* not before: Redis refused */
+    unsigned        put_wait_ms;
     bool            failing;     /* the database did not answer: said once */
 };
 
@@ -51,6 +55,8 @@ struct offer {
 static void publisher_step(struct publisher *publisher);
 static bool publisher_build(struct publisher *publisher);
 static bool publisher_stands(struct publisher *publisher);
+static void publisher_try(struct publisher *publisher);
+static bool publisher_too_large(const struct publisher *publisher);
 static bool publisher_put(struct publisher *publisher);
 static bool publisher_put_chunks(struct publisher *publisher, const struct snapshot *file);
 static bool publisher_expire(struct publisher *publisher, const struct offer *old);
@@ -70,6 +76,7 @@ publisher_new(const struct publisher_options *options)
     pthread_condattr_destroy(&monotonic);
     pthread_mutex_init(&publisher->lock, NULL);
     publisher->options = *options;
+    publisher->put_wait_ms = RETRY_FIRST_MS;
     wire_init(&publisher->wire, options->redis, "publisher");
     if (!detection_init(&publisher->detection, options->agents_path, options->datacentres_path)) {
         publisher_free(publisher);
@@ -161,10 +168,34 @@ publisher_step(struct publisher *publisher)
         return;
     if (publisher->published) /* it was, and is no more */
         publisher->base_put = false;
+    publisher_try(publisher);
+}
+
+/* What no Redis shall carry is not offered; what this one refuses, not at every blink. */
+static void
+publisher_try(struct publisher *publisher)
+{
+    uint64_t now = wire_now_ms();
+
+    publisher->published = false;
+    if (publisher_too_large(publisher) || now < publisher->put_at_ms)
+        return;
     publisher->published = publisher_put(publisher);
+    if (publisher->published) {
+        publisher->put_wait_ms = RETRY_FIRST_MS;
+        return;
+    }
+    publisher->put_at_ms = now + publisher->put_wait_ms;
+    publisher->put_wait_ms = publisher->put_wait_ms < RETRY_LAST_MS / 2 ? publisher->put_wait_ms * 2 : RETRY_LAST_MS;
 }
 
 /* ---- building ---- */
+
+static size_t
+publisher_file_max(const struct publisher *publisher)
+{
+    return publisher->options.file_max != 0 ? publisher->options.file_max : FILE_MAX;
+}
 
 static void
 publisher_replace(struct snapshot *place, struct snapshot *file)
@@ -185,13 +216,22 @@ publisher_build_base(struct publisher *publisher)
     log_info("publisher", "base of version %llu: %u rows, %zu bytes, %llu ms",
              (unsigned long long) file.version, file.rows, file.len,
              (unsigned long long) (wire_now_ms() - begin));
-    if (file.len > FILE_MAX)
-        log_error("publisher", "the snapshot is larger than Redis should carry (%zu bytes)", file.len);
+    if (file.len > publisher_file_max(publisher))
+        log_error("publisher", "the snapshot is larger than Redis should carry (%zu bytes): edges keep the last one; "
+                               "give them a file of `affiliated snapshot`", file.len);
     publisher_replace(&publisher->base, &file);
     publisher->base_put = publisher->relisted = false;
     snapshot_clear(&publisher->delta);
     publisher->base_at_ms = begin;
     return true;
+}
+
+static bool
+publisher_too_large(const struct publisher *publisher)
+{
+    size_t max = publisher_file_max(publisher);
+
+    return publisher->base.len > max || publisher->delta.len > max;
 }
 
 /* True: there is something new to publish. */
@@ -360,8 +400,8 @@ publisher_put_chunks(struct publisher *publisher, const struct snapshot *file)
 {
     struct offer offer;
 
-    if (file->bytes == NULL || file->len > FILE_MAX)
-        return file->bytes == NULL;
+    if (file->bytes == NULL)
+        return true;
     offer_of(file, &offer);
     unsigned long n = 0;
     for (size_t at = 0; at < file->len; at += CHUNK, n++) {

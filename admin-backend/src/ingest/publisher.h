@@ -21,6 +21,7 @@ struct publisher_options {
     struct wire_address        redis;
     uint64_t (*now_us)(void);
     const char                *agents_path, *datacentres_path; /* an operator's own lists; NULL: ours */
+    size_t                     file_max; /* bytes of a file that Redis may carry; 0: 256 MiB */
 };
 
 struct publisher;
