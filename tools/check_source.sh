@@ -81,6 +81,9 @@ in_text '#include *[<"](http|ingest|app)/' '^admin-backend/src/(store|db|service
 in_text '#include *[<"](store|db)/' '^admin-backend/src/http/.*\.[ch]$' '^$' | grep -v 'db/db\.h' |
     rule 'http/ reaches the database through service/ only'
 
+in_code 'CLOCK_REALTIME' "$ADMIN.*$C" '^admin-backend/src/(app/(app|log)|ingest/drain)\.c$' |
+    rule 'the wall clock tells dates; what waits counts by the monotonic one'
+
 # ---- names ----
 
 # Objects are linked together with all of nginx, and modules are loaded RTLD_GLOBAL.

@@ -61,6 +61,8 @@ finds 'domain/ includes nothing of the layers above' admin-backend/src/domain/x.
 finds 'service/, store/ and db/ include nothing of the layers above' admin-backend/src/store/x.c \
       '#include "http/routes.h"'
 finds 'http/ reaches the database through service/ only' admin-backend/src/http/x.c '#include "store/click.h"'
+finds 'the wall clock tells dates; what waits counts by the monotonic one' admin-backend/src/http/x.c \
+      'int f(void *t) { return clock_gettime(CLOCK_REALTIME, t); }'
 finds 'every file of tracker-core is named tracker_*' tracker-core/src/one.c 'int x;'
 finds 'no utils.c: a file is named for what it does' admin-backend/src/service/utils.c 'int x;'
 finds 'no floating point where money passes' admin-backend/src/domain/x.c 'double rate;'

@@ -55,6 +55,20 @@ await 10 logged
 ok $? 'requests are logged'
 grep -rq whoever-reads-this "$STATE/log"
 is $? 1 'but the secret of a set-up link stands in no log'
+kill -STOP "$(cat "$STATE/run/supervisor.pid")" # nobody brings it back meanwhile
+kill -9 "$(cat "$STATE/run/affiliated.pid")"
+for path in setup/setup_whoever-reads-this-is-admin api/admin/v1/session; do
+    is "$(curl -s -o /dev/null -w '%{http_code}' "$URL/$path")" 502 "$path, while the backend is down"
+done
+kill -CONT "$(cat "$STATE/run/supervisor.pid")"
+await 20 ready
+complained() { grep -q 'upstream.*GET /api/admin/v1/session' "$STATE/log/nginx.log"; }
+await 10 complained
+ok $? 'a backend that is down is named in the error log'
+grep -rq whoever-reads-this "$STATE/log"
+is $? 1 'but not with the secret of a set-up link'
+head -c 1500000 /dev/zero | curl -s -H 'Content-Type: application/json' --data-binary @- "$URL/api/admin/v1/session" >"$TOP/large"
+like "$(cat "$TOP/large")" '"code":"body_too_large"' 'a body that is too large is refused in JSON'
 if [ "$(id -u)" = 0 ]; then
     is "$(ps -o user= -p "$(cat "$STATE/run/redis.pid")" "$(cat "$STATE/run/affiliated.pid")" | sort -u)" www-data \
        'as root, Redis and affiliated run as the worker user'

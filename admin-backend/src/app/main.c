@@ -12,6 +12,7 @@
 
 #include "app/command.h"
 #include "app/control.h"
+#include "app/json_memory.h"
 
 #define INPUT_MAX    4096 /* bytes of standard input that a command may ask for */
 #define LOCK_TRIES   100  /* 100 ms apart: another command is at it */
@@ -32,6 +33,7 @@ main(int argc, char **argv)
     const char *settings[SETTINGS_MAX];
     int         at = 1, set = 0;
 
+    json_memory_wipes(NULL);
     app_init(&app);
     for (; at < argc && argv[at][0] == '-'; at++) {
         if (strcmp(argv[at], "-h") == 0 || strcmp(argv[at], "--help") == 0)

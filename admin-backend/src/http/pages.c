@@ -97,7 +97,7 @@ setup_page(struct http_request *request, struct http_answer *answer)
                       "<button>Create</button></form>");
 }
 
-/* {"email","password"} of an urlencoded form. */
+/* {"email","password"} of an urlencoded form.  JSON wipes what it frees (app/json_memory.h); the rest is wiped here. */
 static json_t *
 form_body(const struct http_request *request)
 {
@@ -113,6 +113,7 @@ form_body(const struct http_request *request)
         else if (tracker_str_eq(name, TRACKER_STR("password")))
             json_object_set_new(body, "password", json_stringn(text, len));
     }
+    explicit_bzero(text, sizeof(text));
     return body;
 }
 

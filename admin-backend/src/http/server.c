@@ -48,6 +48,7 @@ static void            dispatch(struct http_request *request, struct http_answer
 static enum MHD_Result send_answer(struct http_server *server, struct MHD_Connection *connection,
                                    struct http_answer *answer);
 static int             bind_socket(const struct sockaddr_un *address, char **error);
+static void            init_idle(struct http_server *server);
 
 struct http_server *
 http_start(const struct http_options *options, char **error)
@@ -69,8 +70,7 @@ http_start(const struct http_options *options, char **error)
         free(server);
         return NULL;
     }
-    pthread_mutex_init(&server->lock, NULL);
-    pthread_cond_init(&server->idle, NULL);
+    init_idle(server);
     server->daemon = MHD_start_daemon(MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_ITC, 0,
                                       NULL, NULL, take, server,
                                       MHD_OPTION_LISTEN_SOCKET, fd,
@@ -88,13 +88,26 @@ http_start(const struct http_options *options, char **error)
     return server;
 }
 
+/* The patience of a stop is counted by a clock that nobody sets. */
+static void
+init_idle(struct http_server *server)
+{
+    pthread_condattr_t monotonic;
+
+    pthread_mutex_init(&server->lock, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&server->idle, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
+
 /* Whoever is heard already gets an answer; the library alone would cut them off. */
 static void
 wait_until_idle(struct http_server *server)
 {
     struct timespec until;
 
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += STOP_PATIENCE_S;
     pthread_mutex_lock(&server->lock);
     server->stopping = true;

@@ -29,7 +29,12 @@ $api->post('session', { email => 'admin@staff.example', password => $secret{'a w
 $api->post('session', { email => $secret{'a password in the wrong field'} = 'wholly unguessable 4', password => 'x' }, as => undef);
 $api->get('session', as => undef, headers => { Authorization => 'Bearer ' . ($secret{'a token of nobody'} = 'aff_staff_' . 'Zz9' x 14) });
 
+# What was read is not left behind in memory that is given back.
+$api->say(watch => $api->{staff}{admin}{password});
 my $session = $api->log_in('admin');
+my $left = $api->say('left');
+cmp_ok($left->{blocks}, '>', 5, 'a log-in is read as JSON');
+is($left->{unwiped}, 0, '... of which nothing is left');
 ($secret{'a session'}) = $session->{Cookie} =~ /=(.*)/;
 $api->post('groups', { name => 'By session' }, as => undef, headers => $session);
 

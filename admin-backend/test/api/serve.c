@@ -8,6 +8,8 @@
  *     sell AMOUNT CURRENCY TXID LINK  a click and its conversion, derived; answers with the referral
  *     ready yes|no                    what /readyz hears
  *     forget                          what `work` does now and then to what is over
+ *     watch TEXT                      from now on; see `left`
+ *     left                            {"blocks": how many JSON let go, "unwiped": how many of them held TEXT}
  *     run SQL                         for what no route does yet
  *
  * With --first-start nobody is on the staff yet, and the set-up secret is printed instead.
@@ -16,11 +18,24 @@
 
 #include <stdatomic.h>
 
+#include "app/json_memory.h"
 #include "http/server.h"
 #include "service/people.h"
 
 static atomic_bool      is_ready = true;
 static _Atomic uint64_t clock_us; /* what the server's threads see of test_clock_us */
+
+/* What JSON lets go, once it says that it was wiped. */
+static char        watched[64];
+static atomic_uint blocks, unwiped;
+
+static void
+look(const void *block, unsigned long size)
+{
+    blocks++;
+    if (watched[0] != '\0' && memmem(block, size, watched, strlen(watched)) != NULL)
+        unwiped++;
+}
 
 static uint64_t
 now_us(void)
@@ -120,6 +135,10 @@ obey(struct money *m, const char *line)
         return sold(m, amount, currency, txid, (int64_t) number);
     else if (sscanf(line, "ready %7s", word) == 1)
         is_ready = strcmp(word, "yes") == 0;
+    else if (sscanf(line, "watch %63[^\n]", watched) == 1)
+        blocks = unwiped = 0;
+    else if (strcmp(line, "left\n") == 0)
+        return json_pack("{s:i, s:i}", "blocks", blocks, "unwiped", unwiped);
     else if (strcmp(line, "forget\n") == 0)
         people_forget(m->service);
     else if (strncmp(line, "run ", 4) == 0)
@@ -139,6 +158,7 @@ main(int argc, char **argv)
     struct http_server *server;
     json_t             *staff;
 
+    json_memory_wipes(look);
     money_open(&money);
     snprintf(socket_path, sizeof(socket_path), "%s/http.sock", money.base.dir);
     options.service = money.service;

@@ -72,9 +72,13 @@ is($answer->{status}, 422, 'no address by the form');
 unlike($answer->{body}, qr/<script>/, '... is not echoed');
 is($api->post($link, undef, as => undef, type => $form, raw => 'email=%ff%fe&password=%00')->{status}, 422, 'bytes that are no text');
 is($api->post($link, undef, as => undef, type => $form, raw => '&&==&%&%4')->{status}, 422, 'a form of nothing');
+$api->say(watch => $admin{password});
 $answer = $api->post($link, undef, as => undef, type => "$form; charset=utf-8",
     raw => 'email=first%40example.com&password=a+quiet+blue+harbour');
 is($answer->{status}, 201, 'the form works');
+my $left = $api->say('left');
+cmp_ok($left->{blocks}, '>', 3, '... read as JSON is');
+is($left->{unwiped}, 0, '... and nothing is left of the password');
 is($api->post('session', \%admin, as => undef)->{status}, 200, '... and one can log in');
 is($api->post($link, undef, as => undef, type => $form, raw => 'email=b%40example.com&password=a+quiet+blue+harbour')->{status},
     403, '... once');
