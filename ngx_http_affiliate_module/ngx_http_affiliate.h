@@ -61,6 +61,7 @@ typedef struct {
     ngx_uint_t                        zone_links;    /* affiliate_zone links=: places for links' counters */
     ngx_http_affiliate_zone_t        *zone;          /* mapped before any worker starts */
     ngx_thread_pool_t                *thread_pool;   /* "default" */
+    ngx_uint_t                        tracks;            /* affiliate_track stands somewhere */
     ngx_uint_t                        takes_conversions; /* affiliate_conversion stands in some location */
     ngx_str_t                         needed_by;     /* a directive that affiliate_state is missed by; or len 0 */
 } ngx_http_affiliate_main_conf_t;
@@ -73,6 +74,7 @@ typedef struct {
  */
 #define NGX_HTTP_AFFILIATE_COUNTERS(X)                                                                         \
     X(CLICKS, "clicks", "Clicks recorded and answered.")                                                       \
+    X(IMPRESSIONS, "impressions", "Impressions recorded and answered.")                                        \
     X(CLICKS_UNRECORDED, "clicks_unrecorded", "Clicks redirected whose event the journal refused.")            \
     X(CLICKS_UNKNOWN, "clicks_unknown", "Clicks on codes that no link has.")                                   \
     X(CLICKS_REFUSED, "clicks_refused", "Clicks on known codes that had nowhere to go.")                       \

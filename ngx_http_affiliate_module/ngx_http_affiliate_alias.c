@@ -28,7 +28,8 @@ static char *ngx_http_affiliate_conversion_field(ngx_conf_t *cf, ngx_str_t *valu
 #define ngx_http_affiliate_text(value) ((struct tracker_str){ (char *) (value).data, (value).len })
 
 /* Beside sub1 to sub10: what affiliate_click, affiliate_track and affiliate_impression read from a query. */
-static const char *const ngx_http_affiliate_click_names[] = { "source", "creative", "ref_id", "cost", "deep", "url" };
+static const char *const ngx_http_affiliate_click_names[] = { "source", "creative", "ref_id", "cost",
+                                                              "deep", "url", "ref" };
 
 struct tracker_str
 ngx_http_affiliate_alias_find(ngx_array_t *aliases, struct tracker_str name)

@@ -75,13 +75,18 @@ ngx_http_affiliate_send_json(ngx_http_request_t *r, ngx_uint_t status, ngx_str_t
 ngx_int_t
 ngx_http_affiliate_send_text(ngx_http_request_t *r, ngx_uint_t status, ngx_str_t *type, ngx_str_t *body)
 {
-    ngx_int_t    rc;
-    ngx_buf_t   *b;
-    ngx_chain_t  out;
-
     if (ngx_http_affiliate_add_literal(r, "Cache-Control", "no-store") != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+    return ngx_http_affiliate_send_body(r, status, type, body);
+}
+
+ngx_int_t
+ngx_http_affiliate_send_body(ngx_http_request_t *r, ngx_uint_t status, ngx_str_t *type, ngx_str_t *body)
+{
+    ngx_int_t    rc;
+    ngx_buf_t   *b;
+    ngx_chain_t  out;
 
     b = ngx_calloc_buf(r->pool);
     if (b == NULL) {

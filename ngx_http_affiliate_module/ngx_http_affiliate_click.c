@@ -3,9 +3,7 @@
  */
 #include "ngx_http_affiliate_request.h"
 
-static ngx_int_t ngx_http_affiliate_click_method(ngx_http_request_t *r);
 static ngx_int_t ngx_http_affiliate_click_unavailable(ngx_http_request_t *r);
-static ngx_int_t ngx_http_affiliate_click_code(ngx_http_affiliate_visit_t *visit, struct tracker_str *found);
 static ngx_int_t ngx_http_affiliate_click_not_found(ngx_http_affiliate_visit_t *visit);
 static ngx_int_t ngx_http_affiliate_click_answer(ngx_http_affiliate_visit_t *visit);
 static ngx_int_t ngx_http_affiliate_click_send(ngx_http_affiliate_visit_t *visit, ngx_uint_t records);
@@ -141,7 +139,7 @@ ngx_http_affiliate_click_referrer(ngx_http_affiliate_visit_t *visit)
 }
 
 /* OPTIONS asks, it does not click; whatever else is not a visit. */
-static ngx_int_t
+ngx_int_t
 ngx_http_affiliate_click_method(ngx_http_request_t *r)
 {
     ngx_int_t rc = ngx_http_discard_request_body(r);
@@ -171,7 +169,7 @@ ngx_http_affiliate_click_unavailable(ngx_http_request_t *r)
     return NGX_HTTP_SERVICE_UNAVAILABLE;
 }
 
-static ngx_int_t
+ngx_int_t
 ngx_http_affiliate_click_code(ngx_http_affiliate_visit_t *visit, struct tracker_str *found)
 {
     size_t                    prefix;

@@ -32,7 +32,6 @@ static char *ngx_http_affiliate_read_keys(ngx_conf_t *cf, ngx_str_t *name, ngx_f
 static void  ngx_http_affiliate_clear_keys(void *data);
 static char *ngx_http_affiliate_parse_domain(ngx_str_t *text, ngx_str_t *domain);
 static char *ngx_http_affiliate_parse_secure(ngx_str_t *text, ngx_flag_t *secure);
-static char *ngx_http_affiliate_compile(ngx_conf_t *cf, ngx_str_t *text, ngx_http_complex_value_t **value);
 static char *ngx_http_affiliate_check_not_found(ngx_conf_t *cf, ngx_http_complex_value_t *url);
 static char *ngx_http_affiliate_cookie_attributes(ngx_conf_t *cf, ngx_http_affiliate_cookie_conf_t *cookie);
 
@@ -462,6 +461,8 @@ ngx_http_affiliate_create_loc_conf(ngx_conf_t *cf)
     alcf->aliases = NGX_CONF_UNSET_PTR;
     alcf->values = NGX_CONF_UNSET_PTR;
     alcf->defaults = NGX_CONF_UNSET_PTR;
+    alcf->origins = NGX_CONF_UNSET_PTR;
+    alcf->track = NGX_CONF_UNSET;
     alcf->redirect = NGX_CONF_UNSET;
     return alcf;
 }
@@ -475,6 +476,13 @@ ngx_http_affiliate_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_ptr_value(conf->aliases, prev->aliases, NULL);
     ngx_conf_merge_ptr_value(conf->values, prev->values, NULL);
     ngx_conf_merge_ptr_value(conf->defaults, prev->defaults, NULL);
+    ngx_conf_merge_ptr_value(conf->origins, prev->origins, NULL);
+
+    if (conf->track == NGX_CONF_UNSET) {
+        conf->track = prev->track;
+        conf->track_code = prev->track_code;
+    }
+    ngx_conf_init_value(conf->track, 0);
     ngx_conf_merge_value(conf->redirect, prev->redirect, NGX_HTTP_MOVED_TEMPORARILY);
 
     /* the directive is inherited or replaced as a whole, not parameter by parameter */
@@ -518,12 +526,14 @@ static char *
 ngx_http_affiliate_take_location(ngx_conf_t *cf, ngx_command_t *cmd, ngx_http_handler_pt handler)
 {
     ngx_http_core_loc_conf_t       *clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    ngx_http_affiliate_loc_conf_t  *alcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_affiliate_module);
     ngx_http_affiliate_main_conf_t *amcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_affiliate_module);
 
     if (clcf->handler == handler) {
         return "is duplicate";
     }
     clcf->handler = handler;
+    alcf->answers = 1;
     amcf->needed_by = cmd->name;
     return NGX_CONF_OK;
 }
@@ -531,27 +541,47 @@ ngx_http_affiliate_take_location(ngx_conf_t *cf, ngx_command_t *cmd, ngx_http_ha
 char *
 ngx_http_affiliate_set_click(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
-    char                          *rv;
-    ngx_str_t                     *value = cf->args->elts;
-    ngx_http_core_loc_conf_t      *clcf;
-    ngx_http_affiliate_loc_conf_t *alcf = conf;
+    ngx_str_t *value = cf->args->elts;
+    ngx_uint_t json = cf->args->nelts > 1 && ngx_strcmp(value[1].data, "json") == 0;
 
-    rv = ngx_http_affiliate_take_location(cf, cmd, ngx_http_affiliate_click_handler);
+    if (cf->args->nelts == 3 && !json) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"affiliate_click\" takes \"json\" before the code, not \"%V\"",
+                           &value[1]);
+        return NGX_CONF_ERROR;
+    }
+    return ngx_http_affiliate_take_visits(cf, cmd, conf, json ? ngx_http_affiliate_json_handler
+                                                              : ngx_http_affiliate_click_handler, json);
+}
+
+/* A location whose visitors have a code: in the argument behind `skip` others, else the rest of the URI. */
+char *
+ngx_http_affiliate_take_visits(ngx_conf_t *cf, ngx_command_t *cmd, ngx_http_affiliate_loc_conf_t *alcf,
+                               ngx_http_handler_pt handler, ngx_uint_t skip)
+{
+    char                     *rv;
+    ngx_str_t                *value = cf->args->elts;
+    ngx_http_core_loc_conf_t *clcf;
+
+    rv = ngx_http_affiliate_take_location(cf, cmd, handler);
     if (rv != NGX_CONF_OK) {
         return rv;
     }
 
-    if (cf->args->nelts == 2) {
-        return ngx_http_affiliate_compile(cf, &value[1], &alcf->code);
+    if (cf->args->nelts > 1 + skip) {
+        return ngx_http_affiliate_compile(cf, &value[1 + skip], &alcf->code);
     }
 
     clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    alcf->pathless = clcf->exact_match || clcf->named;
 #if (NGX_PCRE)
     if (clcf->regex != NULL) {
+        alcf->pathless = 1;
+    }
+    if (clcf->regex != NULL && handler != ngx_http_affiliate_json_handler) {
         return "needs an argument that is the code, such as $1, in a location given by a regular expression";
     }
 #endif
-    if (clcf->exact_match || clcf->named) {
+    if (alcf->pathless && handler != ngx_http_affiliate_json_handler) {
         return "needs an argument that is the code in an exact or named location";
     }
     return NGX_CONF_OK;
@@ -626,7 +656,7 @@ ngx_http_affiliate_set_pixel(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     return NGX_CONF_OK;
 }
 
-static char *
+char *
 ngx_http_affiliate_compile(ngx_conf_t *cf, ngx_str_t *text, ngx_http_complex_value_t **value)
 {
     ngx_http_compile_complex_value_t ccv;

@@ -4,8 +4,8 @@
 #include "ngx_http_affiliate_compat.h"
 #include "ngx_http_affiliate_request.h"
 
-static ngx_int_t ngx_http_affiliate_evict_cookie(ngx_http_request_t *r, ngx_str_t *attributes,
-                                                 uint32_t program);
+static ngx_int_t ngx_http_affiliate_evict_line(ngx_http_request_t *r, ngx_str_t *attributes, uint32_t program,
+                                               ngx_str_t *line);
 static struct tracker_str ngx_http_affiliate_join_cookies(ngx_http_request_t *r);
 
 struct tracker_str
@@ -23,51 +23,59 @@ ngx_http_affiliate_cookies(ngx_http_request_t *r)
 }
 
 ngx_int_t
-ngx_http_affiliate_set_cookie(ngx_http_request_t *r, struct tracker_str cookies,
-                              const ngx_http_affiliate_route_t *route, const char *first, const char *last)
+ngx_http_affiliate_cookie_lines(ngx_http_request_t *r, struct tracker_str cookies,
+                                const ngx_http_affiliate_route_t *route, const char *first, const char *last,
+                                ngx_http_affiliate_cookie_lines_t *lines)
 {
     u_char                        *p;
     uint32_t                       oldest;
-    ngx_str_t                      value, *attributes;
+    ngx_str_t                     *attributes;
     ngx_http_affiliate_loc_conf_t *alcf = ngx_http_get_module_loc_conf(r, ngx_http_affiliate_module);
 
     attributes = &alcf->cookie.attributes;
 
-    value.data = ngx_pnalloc(r->pool, route->cookie_name_len + TRACKER_COOKIE_VALUE_LEN + route->cookie_age_len
-                                          + attributes->len);
-    if (value.data == NULL) {
+    p = ngx_pnalloc(r->pool, route->cookie_name_len + TRACKER_COOKIE_VALUE_LEN + route->cookie_age_len
+                                 + attributes->len);
+    if (p == NULL) {
         return NGX_ERROR;
     }
 
-    p = ngx_cpymem(value.data, route->cookie_name, route->cookie_name_len);
+    lines->set.data = p;
+    p = ngx_cpymem(p, route->cookie_name, route->cookie_name_len);
     tracker_cookie_value((char *) p, first, last);
     p += TRACKER_COOKIE_VALUE_LEN;
     p = ngx_cpymem(p, route->cookie_age, route->cookie_age_len);
     p = ngx_cpymem(p, attributes->data, attributes->len);
-    value.len = p - value.data;
+    lines->set.len = p - lines->set.data;
 
-    if (cookies.len != 0 && tracker_cookie_evict(cookies, route->program.id, &oldest)
-        && ngx_http_affiliate_evict_cookie(r, attributes, oldest) != NGX_OK)
+    lines->evict.len = 0;
+    if (cookies.len != 0 && tracker_cookie_evict(cookies, route->program.id, &oldest)) {
+        return ngx_http_affiliate_evict_line(r, attributes, oldest, &lines->evict);
+    }
+    return NGX_OK;
+}
+
+ngx_int_t
+ngx_http_affiliate_add_cookies(ngx_http_request_t *r, ngx_http_affiliate_cookie_lines_t *lines)
+{
+    if (lines->evict.len != 0
+        && ngx_http_affiliate_add_header(r, "Set-Cookie", sizeof("Set-Cookie") - 1, &lines->evict) != NGX_OK)
     {
         return NGX_ERROR;
     }
-    return ngx_http_affiliate_add_header(r, "Set-Cookie", sizeof("Set-Cookie") - 1, &value);
+    return ngx_http_affiliate_add_header(r, "Set-Cookie", sizeof("Set-Cookie") - 1, &lines->set);
 }
 
 /* Browsers keep a bounded number of cookies for a site: ours must not push out the site's own. */
 static ngx_int_t
-ngx_http_affiliate_evict_cookie(ngx_http_request_t *r, ngx_str_t *attributes, uint32_t program)
+ngx_http_affiliate_evict_line(ngx_http_request_t *r, ngx_str_t *attributes, uint32_t program, ngx_str_t *line)
 {
-    ngx_str_t value;
-
-    value.data = ngx_pnalloc(r->pool, sizeof(TRACKER_COOKIE_PREFIX "=; Max-Age=0") + NGX_INT32_LEN
-                                          + attributes->len);
-    if (value.data == NULL) {
+    line->data = ngx_pnalloc(r->pool, sizeof(TRACKER_COOKIE_PREFIX "=; Max-Age=0") + NGX_INT32_LEN + attributes->len);
+    if (line->data == NULL) {
         return NGX_ERROR;
     }
-    value.len = ngx_sprintf(value.data, TRACKER_COOKIE_PREFIX "%uD=; Max-Age=0%V", program, attributes)
-                - value.data;
-    return ngx_http_affiliate_add_header(r, "Set-Cookie", sizeof("Set-Cookie") - 1, &value);
+    line->len = ngx_sprintf(line->data, TRACKER_COOKIE_PREFIX "%uD=; Max-Age=0%V", program, attributes) - line->data;
+    return NGX_OK;
 }
 
 /* Several Cookie lines are rare (HTTP/2 crumbs are joined by

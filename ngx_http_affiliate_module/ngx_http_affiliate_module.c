@@ -4,6 +4,8 @@
  *
  *     click.c destination.c                GET /c/<code>: a visit that is redirected
  *     visit.c params.c route.c cookie.c    what every visit does: look up, read, name, remember, record
+ *     json.c script.c track.c              clicks on landing pages: reported by affiliate.js, or by a page's request
+ *     impression.c                         GET /i/<code>: an advert was seen
  *     cap.c                                how often a link, a campaign or a rule is used
  *     conversion.c batch.c                 /postback: recorded and synced before the answer
  *     pixel.c                              GET /px: what a browser reports
@@ -75,8 +77,36 @@ static ngx_command_t ngx_http_affiliate_commands[] = {
       NULL },
 
     { ngx_string("affiliate_click"),
-      NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS | NGX_CONF_TAKE1,
+      NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS | NGX_CONF_TAKE12,
       ngx_http_affiliate_set_click,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("affiliate_impression"),
+      NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS | NGX_CONF_TAKE1,
+      ngx_http_affiliate_set_impression,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("affiliate_js"),
+      NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS,
+      ngx_http_affiliate_set_script,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("affiliate_track"),
+      NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_TAKE1,
+      ngx_http_affiliate_set_track,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("affiliate_origin"),
+      NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_1MORE,
+      ngx_http_affiliate_set_origin,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
@@ -204,6 +234,9 @@ ngx_http_affiliate_postconfiguration(ngx_conf_t *cf)
     ngx_http_core_main_conf_t      *cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
     ngx_http_affiliate_main_conf_t *amcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_affiliate_module);
 
+    if (ngx_http_affiliate_track_install(cf, amcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
     if (!amcf->takes_conversions) {
         return NGX_OK;
     }

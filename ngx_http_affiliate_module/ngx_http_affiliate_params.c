@@ -3,6 +3,7 @@
  */
 #include "ngx_http_affiliate_request.h"
 
+static ngx_uint_t ngx_http_affiliate_ref_name(struct tracker_str name);
 static struct tracker_str *ngx_http_affiliate_visit_field(struct tracker_click *event, struct tracker_str name);
 
 /*
@@ -44,6 +45,44 @@ ngx_http_affiliate_visit_params(ngx_http_affiliate_visit_t *visit)
         out += field->len;
     }
     return NGX_OK;
+}
+
+struct tracker_str
+ngx_http_affiliate_visit_ref(ngx_http_request_t *r, const ngx_http_affiliate_loc_conf_t *conf)
+{
+    char              *out;
+    struct tracker_str rest = { (char *) r->args.data, r->args.len }, name, value;
+
+    while (rest.len != 0 && tracker_query_next(&rest, &name, &value)) {
+        if (value.len == 0 || !ngx_http_affiliate_ref_name(ngx_http_affiliate_alias(conf, name))) {
+            continue;
+        }
+        if (memchr(value.data, '%', value.len) != NULL) {
+            out = ngx_pnalloc(r->pool, value.len);
+            if (out == NULL) {
+                return TRACKER_STR_NONE;
+            }
+            value.len = tracker_url_decode(value, out, value.len);
+            value.data = out;
+        }
+        return value.len <= TRACKER_CODE_MAX ? value : TRACKER_STR_NONE;
+    }
+    return TRACKER_STR_NONE;
+}
+
+/* As the links of other platforms name it. */
+static ngx_uint_t
+ngx_http_affiliate_ref_name(struct tracker_str name)
+{
+    static const struct tracker_str names[] = { { "ref", 3 },    { "via", 3 },   { "aff", 3 }, { "aff_id", 6 },
+                                                { "a_aid", 5 }, { "btag", 4 }, { "fpr", 3 } };
+
+    for (ngx_uint_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (tracker_str_eq(name, names[i])) {
+            return 1;
+        }
+    }
+    return 0;
 }
 
 ngx_uint_t

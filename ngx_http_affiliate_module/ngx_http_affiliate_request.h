@@ -20,6 +20,7 @@ typedef struct {
 
 typedef struct {
     ngx_http_complex_value_t        *code;      /* affiliate_click CODE; NULL: the rest of the URI */
+    ngx_uint_t                       pathless;  /* the URI holds no code */
     ngx_http_complex_value_t        *not_found; /* affiliate_not_found URL; NULL: 404 */
     ngx_int_t                        redirect;  /* affiliate_redirect: 302, 303 or 307 */
     ngx_http_affiliate_cookie_conf_t cookie;
@@ -31,6 +32,10 @@ typedef struct {
     ngx_array_t                     *aliases;     /* affiliate_alias; this and the next two: NULL, none */
     ngx_array_t                     *values;      /* affiliate_value */
     ngx_array_t                     *defaults;    /* affiliate_default */
+    ngx_array_t                     *origins;     /* affiliate_origin, of ngx_str_t; NULL: none */
+    ngx_flag_t                       track;       /* affiliate_track */
+    ngx_http_complex_value_t        *track_code;  /* affiliate_track CODE; NULL: the query's ref */
+    ngx_uint_t                       answers;     /* the location's content is ours: nothing else is tracked here */
 } ngx_http_affiliate_loc_conf_t;
 
 /* What variables and the access log can ask for afterwards; numbers, so that it outlives the snapshot. */
@@ -39,6 +44,7 @@ typedef struct {
     uint32_t    flags;                               /* enum tracker_click_flag */
     const char *verdict;                             /* of a conversion, static; NULL: see the flags */
     void       *postback;                            /* conversion.c's own, while it is under way */
+    unsigned    tracked:1;                           /* by affiliate_track, of which this is a part */
     unsigned    unrecorded:1;
     unsigned    has_click_id:1;
     u_char      click_id[TRACKER_CLICK_ID_LEN];
@@ -46,6 +52,12 @@ typedef struct {
 
 /* The request's context, made on first use.  NULL: no memory. */
 ngx_http_affiliate_ctx_t *ngx_http_affiliate_get_ctx(ngx_http_request_t *r);
+/* The same of size bytes, that begins with the context and is kept through internal redirects. */
+void *ngx_http_affiliate_keep_ctx(ngx_http_request_t *r, size_t size);
+/* The request's context, or NULL.  A tracked one is found after internal redirects and from subrequests too. */
+ngx_http_affiliate_ctx_t *ngx_http_affiliate_find_ctx(ngx_http_request_t *r);
+/* The first header of that lower-case name, or NULL: for those that nginx does not know. */
+ngx_str_t *ngx_http_affiliate_find_header(ngx_http_request_t *r, const char *name, size_t len);
 
 /* ---- what a code leads to (route.c) ---- */
 
@@ -94,6 +106,11 @@ ngx_http_affiliate_alias(const ngx_http_affiliate_loc_conf_t *conf, struct track
     return conf->aliases == NULL ? name : ngx_http_affiliate_alias_find(conf->aliases, name);
 }
 
+/* Values of Set-Cookie, in the pool: the program's aff_<program>=first.last; evict is empty, or ends an older one. */
+typedef struct {
+    ngx_str_t set, evict;
+} ngx_http_affiliate_cookie_lines_t;
+
 /* ---- a visit (visit.c): the calls in the order in which they are made ---- */
 
 /* Link and campaign have two caps each, a rule one. */
@@ -108,6 +125,7 @@ typedef struct {
     const struct tracker_snapshot    *snapshot;
     uint64_t                          time_ms;
     uint8_t                           type;     /* TRACKER_EVENT_CLICK, or what the caller makes it */
+    uint8_t                           scripted; /* a script on a page asks: that is no hidden frame or image */
     struct tracker_str                code;
     struct tracker_str                cookies;
     struct tracker_str                click_id; /* points into the request's context; empty: nothing is recorded */
@@ -138,11 +156,15 @@ ngx_int_t ngx_http_affiliate_visit_identify(ngx_http_affiliate_visit_t *visit);
 void      ngx_http_affiliate_visit_encode(ngx_http_affiliate_visit_t *visit);
 /* The cookie in the answer, unless it must not be set.  NGX_ERROR: no memory. */
 ngx_int_t ngx_http_affiliate_visit_remember(ngx_http_affiliate_visit_t *visit);
+/* The same for who adds it later.  NGX_DECLINED: it must not be set. */
+ngx_int_t ngx_http_affiliate_visit_cookies(ngx_http_affiliate_visit_t *visit, ngx_http_affiliate_cookie_lines_t *lines);
 /* Nothing can fail any more: from here on the visit is recorded and counted. */
 void      ngx_http_affiliate_visit_commit(ngx_http_affiliate_visit_t *visit);
 
 /* params.c: the query's parameters into the event.  NGX_ERROR: no memory. */
 ngx_int_t ngx_http_affiliate_visit_params(ngx_http_affiliate_visit_t *visit);
+/* The code that a landing page's query names as ref or under one of its aliases; empty: none. */
+struct tracker_str ngx_http_affiliate_visit_ref(ngx_http_request_t *r, const ngx_http_affiliate_loc_conf_t *conf);
 /* Whether a parameter of that (decoded) name means something to us: it is never passed on. */
 ngx_uint_t ngx_http_affiliate_param_ours(ngx_http_affiliate_visit_t *visit, struct tracker_str name);
 
@@ -187,12 +209,24 @@ char *ngx_http_affiliate_set_journal(ngx_conf_t *cf, ngx_command_t *cmd, void *c
 char *ngx_http_affiliate_set_zone(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_affiliate_set_click(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_affiliate_set_cookie_conf(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_affiliate_set_impression(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_affiliate_set_script(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_affiliate_set_track(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_affiliate_set_origin(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+/* Puts affiliate_track's handler and filter in place, where it is used. */
+ngx_int_t ngx_http_affiliate_track_install(ngx_conf_t *cf, ngx_http_affiliate_main_conf_t *amcf);
 char *ngx_http_affiliate_set_conversion(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_affiliate_set_pixel(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_affiliate_set_alias(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_affiliate_set_value(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_affiliate_set_default(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_affiliate_set_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+/* A value that may hold variables. */
+char *ngx_http_affiliate_compile(ngx_conf_t *cf, ngx_str_t *text, ngx_http_complex_value_t **value);
+/* Sets the location's handler and where it finds its code: the argument behind `skip` others, or the URI. */
+char *ngx_http_affiliate_take_visits(ngx_conf_t *cf, ngx_command_t *cmd, ngx_http_affiliate_loc_conf_t *alcf,
+                                     ngx_http_handler_pt handler, ngx_uint_t skip);
 
 extern ngx_conf_post_t ngx_http_affiliate_edge_post;
 extern ngx_conf_post_t ngx_http_affiliate_snapshot_post;
@@ -210,6 +244,13 @@ ngx_int_t ngx_http_affiliate_add_variables(ngx_conf_t *cf);
 /* ---- content handlers ---- */
 
 ngx_int_t ngx_http_affiliate_click_handler(ngx_http_request_t *r);
+/* Answers what is neither GET nor HEAD. */
+ngx_int_t ngx_http_affiliate_click_method(ngx_http_request_t *r);
+/* The code as the location says; empty when it is too long for one.  NGX_ERROR: no memory. */
+ngx_int_t ngx_http_affiliate_click_code(ngx_http_affiliate_visit_t *visit, struct tracker_str *found);
+ngx_int_t ngx_http_affiliate_json_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_affiliate_impression_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_affiliate_script_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_affiliate_conversion_handler(ngx_http_request_t *r);
 /* Phase handler: takes a POST where another module's content handler answers the other methods. */
 ngx_int_t ngx_http_affiliate_conversion_precontent(ngx_http_request_t *r);
@@ -250,10 +291,10 @@ ngx_uint_t ngx_http_affiliate_rate_over(ngx_http_affiliate_rates_t *rates, uint3
 
 /* All Cookie lines as one value; borrowed, or joined in r->pool when there are several. */
 struct tracker_str ngx_http_affiliate_cookies(ngx_http_request_t *r);
-/* Sets the cookie of the route's program, aff_<program>=first.last, and evicts the oldest of too many. */
-ngx_int_t ngx_http_affiliate_set_cookie(ngx_http_request_t *r, struct tracker_str cookies,
-                                        const ngx_http_affiliate_route_t *route, const char *first,
-                                        const char *last);
+ngx_int_t ngx_http_affiliate_cookie_lines(ngx_http_request_t *r, struct tracker_str cookies,
+                                          const ngx_http_affiliate_route_t *route, const char *first,
+                                          const char *last, ngx_http_affiliate_cookie_lines_t *lines);
+ngx_int_t ngx_http_affiliate_add_cookies(ngx_http_request_t *r, ngx_http_affiliate_cookie_lines_t *lines);
 
 /* ---- answer.c ---- */
 
@@ -306,6 +347,9 @@ typedef struct {
     X(PROGRAM_UNKNOWN, 400, "program_unknown", "The pixel names no program of this platform.")                 \
     X(TIME_INVALID, 400, "event_time_invalid",                                                                 \
       "event_time is RFC 3339 or seconds since 1970, at most a year ago and not in the future.")               \
+    X(LINK_UNKNOWN, 404, "link_unknown", "No link has that code.")                                             \
+    X(ORIGIN_DENIED, 403, "origin_denied",                                                                     \
+      "This page's host is neither one of the campaign's nor named by affiliate_origin.")                      \
     X(STARTING, 503, "starting", "The edge has no configuration yet. Try again shortly.")                      \
     X(UNAVAILABLE, 503, "unavailable", "The conversion could not be stored. Try again shortly.")
 
@@ -333,6 +377,8 @@ ngx_int_t ngx_http_affiliate_add_header(ngx_http_request_t *r, const char *key, 
 ngx_int_t ngx_http_affiliate_send_text(ngx_http_request_t *r, ngx_uint_t status, ngx_str_t *type,
                                        ngx_str_t *body);
 ngx_int_t ngx_http_affiliate_send_json(ngx_http_request_t *r, ngx_uint_t status, ngx_str_t *body);
+/* As send_text, for what may be cached. */
+ngx_int_t ngx_http_affiliate_send_body(ngx_http_request_t *r, ngx_uint_t status, ngx_str_t *type, ngx_str_t *body);
 ngx_int_t ngx_http_affiliate_send_error(ngx_http_request_t *r, const ngx_http_affiliate_error_t *error);
 ngx_int_t ngx_http_affiliate_send_empty(ngx_http_request_t *r, ngx_uint_t status);
 /* One transparent pixel. */

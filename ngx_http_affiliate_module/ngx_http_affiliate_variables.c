@@ -73,6 +73,64 @@ ngx_http_affiliate_get_ctx(ngx_http_request_t *r)
     return ctx;
 }
 
+/*
+ * An internal redirect (error_page, try_files, X-Accel-Redirect) clears r->ctx, but not the pool: what has to
+ * survive hangs there as the data of a cleanup that cleans nothing up.
+ */
+static void
+ngx_http_affiliate_ctx_kept(void *data)
+{
+}
+
+void *
+ngx_http_affiliate_keep_ctx(ngx_http_request_t *r, size_t size)
+{
+    ngx_pool_cleanup_t *cln = ngx_pool_cleanup_add(r->pool, size);
+
+    if (cln == NULL) {
+        return NULL;
+    }
+    ngx_memzero(cln->data, size);
+    cln->handler = ngx_http_affiliate_ctx_kept;
+    ngx_http_set_ctx(r, cln->data, ngx_http_affiliate_module);
+    return cln->data;
+}
+
+ngx_http_affiliate_ctx_t *
+ngx_http_affiliate_find_ctx(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t       *cln;
+    ngx_http_affiliate_ctx_t *ctx = ngx_http_get_module_ctx(r, ngx_http_affiliate_module);
+
+    if (ctx != NULL || !(r->internal || r->filter_finalize || r != r->main)) {
+        return ctx;
+    }
+    for (cln = r->pool->cleanup; cln != NULL; cln = cln->next) {
+        if (cln->handler == ngx_http_affiliate_ctx_kept) {
+            ngx_http_set_ctx(r, cln->data, ngx_http_affiliate_module);
+            return cln->data;
+        }
+    }
+    return NULL;
+}
+
+ngx_str_t *
+ngx_http_affiliate_find_header(ngx_http_request_t *r, const char *name, size_t len)
+{
+    ngx_uint_t       i;
+    ngx_table_elt_t *h;
+    ngx_list_part_t *part;
+
+    for (part = &r->headers_in.headers.part; part != NULL; part = part->next) {
+        for (i = 0, h = part->elts; i < part->nelts; i++) {
+            if (h[i].key.len == len && ngx_memcmp(h[i].lowcase_key, name, len) == 0) {
+                return &h[i].value;
+            }
+        }
+    }
+    return NULL;
+}
+
 /* IPv4 mapped into IPv6 is IPv4. */
 struct tracker_str
 ngx_http_affiliate_address(ngx_connection_t *c)
@@ -103,7 +161,7 @@ static ngx_int_t
 ngx_http_affiliate_number_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data)
 {
     uint32_t                  number = 0;
-    ngx_http_affiliate_ctx_t *ctx = ngx_http_get_module_ctx(r, ngx_http_affiliate_module);
+    ngx_http_affiliate_ctx_t *ctx = ngx_http_affiliate_find_ctx(r);
 
     if (ctx != NULL) {
         number = *(uint32_t *) ((u_char *) ctx + data);
@@ -127,7 +185,7 @@ ngx_http_affiliate_number_variable(ngx_http_request_t *r, ngx_http_variable_valu
 static ngx_int_t
 ngx_http_affiliate_click_id_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data)
 {
-    ngx_http_affiliate_ctx_t *ctx = ngx_http_get_module_ctx(r, ngx_http_affiliate_module);
+    ngx_http_affiliate_ctx_t *ctx = ngx_http_affiliate_find_ctx(r);
 
     if (ctx == NULL || !ctx->has_click_id) {
         v->not_found = 1;
@@ -181,7 +239,7 @@ static ngx_int_t
 ngx_http_affiliate_verdict_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data)
 {
     u_char                   *p;
-    ngx_http_affiliate_ctx_t *ctx = ngx_http_get_module_ctx(r, ngx_http_affiliate_module);
+    ngx_http_affiliate_ctx_t *ctx = ngx_http_affiliate_find_ctx(r);
 
     if (ctx == NULL || (ctx->verdict == NULL && !ctx->has_click_id)) {
         v->not_found = 1;

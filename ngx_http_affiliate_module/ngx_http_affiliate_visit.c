@@ -9,7 +9,7 @@
 #include "ngx_http_affiliate_request.h"
 
 static void      ngx_http_affiliate_visit_headers(ngx_http_affiliate_visit_t *visit);
-static void      ngx_http_affiliate_visit_header(struct tracker_click *event, ngx_table_elt_t *h);
+static void      ngx_http_affiliate_visit_header(ngx_http_affiliate_visit_t *visit, ngx_table_elt_t *h);
 static void      ngx_http_affiliate_visit_touches(ngx_http_affiliate_visit_t *visit);
 static void      ngx_http_affiliate_visit_sign(ngx_http_affiliate_visit_t *visit, ngx_uint_t recorded);
 static size_t    ngx_http_affiliate_visit_bound(const ngx_http_affiliate_visit_t *visit);
@@ -72,7 +72,9 @@ ngx_http_affiliate_visit_identify(ngx_http_affiliate_visit_t *visit)
 {
     uint64_t sequence;
 
-    visit->ctx = ngx_http_affiliate_get_ctx(visit->request);
+    if (visit->ctx == NULL) { /* unless the caller keeps one of its own */
+        visit->ctx = ngx_http_affiliate_get_ctx(visit->request);
+    }
     if (visit->ctx == NULL) {
         return NGX_ERROR;
     }
@@ -111,14 +113,27 @@ ngx_http_affiliate_visit_encode(ngx_http_affiliate_visit_t *visit)
 ngx_int_t
 ngx_http_affiliate_visit_remember(ngx_http_affiliate_visit_t *visit)
 {
+    ngx_int_t                         rc;
+    ngx_http_affiliate_cookie_lines_t lines;
+
+    rc = ngx_http_affiliate_visit_cookies(visit, &lines);
+    if (rc == NGX_DECLINED) {
+        return NGX_OK;
+    }
+    return rc == NGX_OK ? ngx_http_affiliate_add_cookies(visit->request, &lines) : NGX_ERROR;
+}
+
+ngx_int_t
+ngx_http_affiliate_visit_cookies(ngx_http_affiliate_visit_t *visit, ngx_http_affiliate_cookie_lines_t *lines)
+{
     struct tracker_click *event = &visit->event;
     struct tracker_str    first = event->flags & TRACKER_CLICK_REPEAT ? event->first_touch : visit->click_id;
 
     if (event->flags & TRACKER_CLICK_NO_COOKIE_SET || visit->click_id.len == 0) {
-        return NGX_OK;
+        return NGX_DECLINED;
     }
-    return ngx_http_affiliate_set_cookie(visit->request, visit->cookies, visit->route, first.data,
-                                         visit->click_id.data);
+    return ngx_http_affiliate_cookie_lines(visit->request, visit->cookies, visit->route, first.data,
+                                           visit->click_id.data, lines);
 }
 
 void
@@ -203,8 +218,10 @@ ngx_http_affiliate_visit_bound(const ngx_http_affiliate_visit_t *visit)
      && ngx_strncasecmp((h)->value.data, (u_char *) literal, sizeof(literal) - 1) == 0)
 
 static void
-ngx_http_affiliate_visit_header(struct tracker_click *event, ngx_table_elt_t *h)
+ngx_http_affiliate_visit_header(ngx_http_affiliate_visit_t *visit, ngx_table_elt_t *h)
 {
+    struct tracker_click *event = &visit->event;
+
     switch (h->key.len) {
     case sizeof("accept-language") - 1:
         if (ngx_http_affiliate_header_is(h, "accept-language")) {
@@ -215,7 +232,9 @@ ngx_http_affiliate_visit_header(struct tracker_click *event, ngx_table_elt_t *h)
         /* frames and images are where cookies are stuffed */
         if (ngx_http_affiliate_header_is(h, "sec-fetch-dest")
             && !(h->value.len == sizeof("document") - 1
-                 && ngx_memcmp(h->value.data, "document", sizeof("document") - 1) == 0))
+                 && ngx_memcmp(h->value.data, "document", sizeof("document") - 1) == 0)
+            && !(visit->scripted && h->value.len == sizeof("empty") - 1
+                 && ngx_memcmp(h->value.data, "empty", sizeof("empty") - 1) == 0))
         {
             event->flags |= TRACKER_CLICK_NO_COOKIE_SET;
         }
@@ -247,7 +266,7 @@ ngx_http_affiliate_visit_headers(ngx_http_affiliate_visit_t *visit)
 
     for (part = &r->headers_in.headers.part; part != NULL; part = part->next) {
         for (i = 0, h = part->elts; i < part->nelts; i++) {
-            ngx_http_affiliate_visit_header(event, &h[i]);
+            ngx_http_affiliate_visit_header(visit, &h[i]);
         }
     }
 

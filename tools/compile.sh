@@ -134,7 +134,7 @@ unpack_nginx() {
 configure_once() {
     local folder=$1 stamp
     shift
-    stamp=$(printf '%s\n' "$@"; cat src/core/nginx.h "$ROOT/config"; cd "$ROOT"
+    stamp=$(printf '%s\n' "$@"; cat src/core/nginx.h "$ROOT/config" "$ROOT/ngx_http_affiliate_module/affiliate.js"; cd "$ROOT"
             ls ngx_http_affiliate_module/*.[ch] tracker-core/src/*.c tracker-core/include/*.h)
     if [ -f "$folder/Makefile" ] && [ "$stamp" = "$(cat "$folder/.stamp" 2>/dev/null)" ]; then
         return

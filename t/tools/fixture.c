@@ -577,7 +577,7 @@ click_json(json_t *o, const struct tracker_record *record)
 
     if (!tracker_click_decode(record->payload, record->len, &c))
         die("a click", "does not decode");
-    json_object_set_new(o, "type", json_string("click"));
+    json_object_set_new(o, "type", json_string(record->type == TRACKER_EVENT_CLICK ? "click" : "impression"));
     number_set(o, "program", c.program);
     number_set(o, "campaign", c.campaign);
     number_set(o, "link", c.link);
@@ -672,7 +672,7 @@ segment_dump(void *ctx, const struct tracker_journal_file *file)
             break;
         json_t *o = json_pack("{s:s, s:I, s:I}", "kind", kinds[header.kind & 3], "sequence",
                               (json_int_t) sequence, "time_ms", (json_int_t) record.time_ms);
-        if (record.type == TRACKER_EVENT_CLICK)
+        if (record.type == TRACKER_EVENT_CLICK || record.type == TRACKER_EVENT_IMPRESSION)
             click_json(o, &record);
         else
             conversion_json(o, d->keys, &record);
