@@ -6,7 +6,7 @@
  *
  * The independent witness of the fault tests: it shares no code with the
  * product.  A click counts as answered when its whole response has arrived with
- * status 302; its id is the last one of the attribution cookie, one a line in
+ * status 302; its id is the one in the destination, one a line in
  * --out.  A request whose connection broke before that is "unanswered": the edge
  * may have recorded it or not.  So what a database may hold beyond the list is at
  * most `unanswered`.
@@ -372,19 +372,24 @@ response_length(const char *text, size_t have)
     return (size_t) (end - text) + 4 + strtoul(length + sizeof("\r\nContent-Length:") - 1, NULL, 10);
 }
 
-/* The last touch of  Set-Cookie: aff_<program>=<first>.<last>; ... */
+/* In  Location: https://...?...cid=<id> or click_id=<id>: a bot has no cookie, but an id that a destination names. */
 static bool
 find_id(const char *head, size_t len, char id[ID_LEN + 1])
 {
-    const char *cookie = memmem(head, len, "Set-Cookie: aff_", 16), *value;
+    static const char *const names[] = { "click_id=", "cid=" };
 
-    value = cookie != NULL ? strchr(cookie, '=') : NULL;
-    if (value == NULL || strcspn(value + 1, ";\r") != 2 * ID_LEN + 1) {
-        return false;
+    const char *url = memmem(head, len, "\r\nLocation: ", 12), *end, *value;
+
+    end = url != NULL ? memmem(url + 2, len - (size_t) (url + 2 - head), "\r\n", 2) : NULL;
+    for (size_t i = 0; end != NULL && i < sizeof(names) / sizeof(names[0]); i++) {
+        value = memmem(url, (size_t) (end - url), names[i], strlen(names[i]));
+        if (value != NULL && (size_t) (end - value) >= strlen(names[i]) + ID_LEN) {
+            memcpy(id, value + strlen(names[i]), ID_LEN);
+            id[ID_LEN] = '\0';
+            return true;
+        }
     }
-    memcpy(id, value + 1 + ID_LEN + 1, ID_LEN);
-    id[ID_LEN] = '\0';
-    return true;
+    return false;
 }
 
 static void

@@ -56,6 +56,9 @@ own_state() {
     LOG=$TOP/log
     PORT=$(free_port)
     URL=http://127.0.0.1:$PORT
+    # curl clicks as a browser does: under its own name it is a bot, which gets no cookie and is not counted
+    echo 'user-agent = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"' >"$TOP/.curlrc"
+    export CURL_HOME=$TOP
     trap clean_up EXIT
 }
 clean_up() {

@@ -3,6 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 own_state
 start_demo
+rm "$TOP/.curlrc" # a newcomer has none
 
 awk '/readme\.t runs the next block/ { wanted = 1 } wanted && /^```$/ { exit } seen { print }
      wanted && /^```bash$/ { seen = 1 }' README.md >"$TOP/block"

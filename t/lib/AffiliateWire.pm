@@ -232,6 +232,7 @@ http {
     affiliate_key_file $dir/keys;
     affiliate_edge wire-test;
     affiliate_journal $self->{journal};
+    affiliate_detect off; # clients here have no User-Agent
     $snapshot
     $redis
     $http
