@@ -45,6 +45,14 @@ typedef struct {
     ngx_msec_t sync;          /* traffic is on disk at most this long after the answer; money before it */
 } ngx_http_affiliate_journal_conf_t;
 
+/* What a database knows; the city's comes first, see geo.c. */
+typedef enum {
+    NGX_HTTP_AFFILIATE_GEO_CITY,
+    NGX_HTTP_AFFILIATE_GEO_COUNTRY,
+    NGX_HTTP_AFFILIATE_GEO_ASN,
+    NGX_HTTP_AFFILIATE_GEO_COUNT
+} ngx_http_affiliate_geo_e;
+
 typedef struct ngx_http_affiliate_zone_s ngx_http_affiliate_zone_t;
 
 typedef struct {
@@ -62,6 +70,8 @@ typedef struct {
     ngx_http_affiliate_zone_t        *zone;          /* mapped before any worker starts */
     ngx_thread_pool_t                *thread_pool;   /* "default" */
     ngx_uint_t                        tracks;            /* affiliate_track stands somewhere */
+    ngx_str_t                         geo_files[NGX_HTTP_AFFILIATE_GEO_COUNT]; /* affiliate_geoip; data NULL: none */
+    ngx_uint_t                        geo;           /* some of them are given */
     ngx_uint_t                        takes_conversions; /* affiliate_conversion stands in some location */
     ngx_str_t                         needed_by;     /* a directive that affiliate_state is missed by; or len 0 */
 } ngx_http_affiliate_main_conf_t;
@@ -103,7 +113,9 @@ typedef struct {
     X(GAPS, "gaps", "Runs of records found missing in journals of dead workers.")                              \
     X(ACKS_REFUSED, "acks_refused", "Acks and heartbeats whose MAC does not verify.")                          \
     X(REDIS_CONNECTS, "redis_connects", "Connections made to Redis.")                                          \
-    X(REDIS_ERRORS, "redis_errors", "Connections to Redis lost, refused or given up.")
+    X(REDIS_ERRORS, "redis_errors", "Connections to Redis lost, refused or given up.")                         \
+    X(GEOIP_LOADED, "geoip_loaded", "GeoIP databases taken into use, by all workers.")                         \
+    X(GEOIP_REFUSED, "geoip_refused", "GeoIP databases refused: damaged, or not to be read.")
 
 #define NGX_HTTP_AFFILIATE_GAUGES(X)                                                                           \
     /* the next two are of the whole folder, set by the worker that counts */                                  \
@@ -195,6 +207,9 @@ typedef struct {
     uint64_t count; /* day << 32 | clicks on it */
 } ngx_http_affiliate_cap_t;
 
+/* Addresses whose clicks are counted at a time: 64 KiB. */
+#define NGX_HTTP_AFFILIATE_CLICK_RATES 8192
+
 /* Fixed arrays and atomics only: the master can unlock a zone after a kill, not repair it. */
 struct ngx_http_affiliate_zone_s {
     uint64_t     layout;              /* a reload must not misread the zone of another build of the module */
@@ -210,6 +225,8 @@ struct ngx_http_affiliate_zone_s {
     ngx_atomic_t journal_wanted[2];
     ngx_atomic_t homeless[2]; /* by kind - 1: dropped by workers without a journal; the next new one counts them */
     ngx_atomic_t caps_full; /* it was said that caps has no room */
+    uint64_t     secret[2]; /* of hash tables that visitors have an influence on; random */
+    ngx_atomic_t click_rates[NGX_HTTP_AFFILIATE_CLICK_RATES]; /* how often addresses click: click_rate.c's own */
     ngx_atomic_t errors[NGX_HTTP_AFFILIATE_ERRORS_MAX]; /* answers by ngx_http_affiliate_error_e */
     ngx_http_affiliate_rates_t users;     /* requests by API user */
     ngx_http_affiliate_rates_t addresses; /* pixels by address */

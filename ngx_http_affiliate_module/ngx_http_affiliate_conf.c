@@ -463,8 +463,34 @@ ngx_http_affiliate_create_loc_conf(ngx_conf_t *cf)
     alcf->defaults = NGX_CONF_UNSET_PTR;
     alcf->origins = NGX_CONF_UNSET_PTR;
     alcf->track = NGX_CONF_UNSET;
+    alcf->detect = NGX_CONF_UNSET;
+    alcf->rate = NGX_CONF_UNSET;
+    alcf->ip = NGX_CONF_UNSET_UINT;
+    alcf->consent.watched = NGX_CONF_UNSET;
     alcf->redirect = NGX_CONF_UNSET;
     return alcf;
+}
+
+/* What is found out about visitors, and what is kept of it. */
+static void
+ngx_http_affiliate_merge_visitor(ngx_conf_t *cf, ngx_http_affiliate_loc_conf_t *prev,
+                                 ngx_http_affiliate_loc_conf_t *conf)
+{
+    ngx_http_affiliate_main_conf_t *amcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_affiliate_module);
+
+    ngx_conf_merge_value(conf->detect, prev->detect, 1);
+    ngx_conf_merge_value(conf->rate, prev->rate, 60);
+    ngx_conf_merge_uint_value(conf->ip, prev->ip, NGX_HTTP_AFFILIATE_IP_STORE);
+    conf->knows = conf->detect || amcf->geo;
+
+    /* inherited or replaced as a whole */
+    if (conf->consent.watched == NGX_CONF_UNSET) {
+        conf->consent = prev->consent;
+    }
+    if (conf->consent.watched == NGX_CONF_UNSET) {
+        conf->consent.watched = 1;
+        conf->consent.signals = NGX_HTTP_AFFILIATE_SIGNAL_GPC;
+    }
 }
 
 char *
@@ -483,6 +509,7 @@ ngx_http_affiliate_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         conf->track_code = prev->track_code;
     }
     ngx_conf_init_value(conf->track, 0);
+    ngx_http_affiliate_merge_visitor(cf, prev, conf);
     ngx_conf_merge_value(conf->redirect, prev->redirect, NGX_HTTP_MOVED_TEMPORARILY);
 
     /* the directive is inherited or replaced as a whole, not parameter by parameter */

@@ -8,9 +8,18 @@
 
 #include <sodium.h>
 
+/* Seldom asked for, and filled together. */
+#define NGX_HTTP_AFFILIATE_VISITOR_MACROS                                                                      \
+    (1u << TRACKER_MACRO_COUNTRY | 1u << TRACKER_MACRO_REGION | 1u << TRACKER_MACRO_CITY                       \
+     | 1u << TRACKER_MACRO_ASN | 1u << TRACKER_MACRO_DEVICE | 1u << TRACKER_MACRO_OS                           \
+     | 1u << TRACKER_MACRO_BROWSER | 1u << TRACKER_MACRO_LANGUAGE | 1u << TRACKER_MACRO_IP)
+#define NGX_HTTP_AFFILIATE_VISITOR_TEXT (NGX_SOCKADDR_STRLEN + NGX_INT64_LEN) /* of address and network */
+
 static int       ngx_http_affiliate_expand(ngx_http_affiliate_visit_t *visit, char *url, size_t cap);
 static int       ngx_http_affiliate_follow(ngx_http_affiliate_visit_t *visit, char *url, size_t cap);
 static bool      ngx_http_affiliate_passes(void *data, struct tracker_str name);
+static void ngx_http_affiliate_visitor_values(const struct tracker_click *event, struct tracker_str *values,
+                                              u_char *text);
 static struct tracker_str ngx_http_affiliate_decimal(u_char *buf, uint64_t number);
 static uint64_t  ngx_http_affiliate_random(void);
 static struct tracker_str ngx_http_affiliate_language(struct tracker_str accept);
@@ -68,10 +77,13 @@ ngx_http_affiliate_expand(ngx_http_affiliate_visit_t *visit, char *url, size_t c
     static struct tracker_str values[TRACKER_MACRO_COUNT];
 
     u_char                      affiliate_id[NGX_INT64_LEN], timestamp[NGX_INT64_LEN], random[NGX_INT64_LEN];
+    u_char                      visitor[NGX_HTTP_AFFILIATE_VISITOR_TEXT];
     uint32_t                    wanted;
-    ngx_http_request_t         *r = visit->request;
-    const struct tracker_click *event = &visit->event;
+    struct tracker_click       *event = &visit->event;
 
+    if (event->flags & TRACKER_CLICK_NO_CONSENT) {
+        ngx_http_affiliate_forget(event); /* what is not kept is not handed on either */
+    }
     values[TRACKER_MACRO_CLICK_ID] = visit->click_id;
 
     wanted = visit->macros;
@@ -82,12 +94,10 @@ ngx_http_affiliate_expand(ngx_http_affiliate_visit_t *visit, char *url, size_t c
         values[TRACKER_MACRO_SOURCE] = event->source;
         values[TRACKER_MACRO_CREATIVE] = event->creative;
         values[TRACKER_MACRO_REF_ID] = event->ref_id;
-        values[TRACKER_MACRO_IP] = (struct tracker_str){ (char *) r->connection->addr_text.data,
-                                                         r->connection->addr_text.len };
         ngx_memcpy(&values[TRACKER_MACRO_SUB1], event->sub, sizeof(event->sub));
 
-        if (wanted & 1u << TRACKER_MACRO_LANGUAGE) {
-            values[TRACKER_MACRO_LANGUAGE] = ngx_http_affiliate_language(event->language);
+        if (wanted & NGX_HTTP_AFFILIATE_VISITOR_MACROS) {
+            ngx_http_affiliate_visitor_values(event, values, visitor);
         }
         if (wanted & 1u << TRACKER_MACRO_AFFILIATE_ID) {
             values[TRACKER_MACRO_AFFILIATE_ID] = ngx_http_affiliate_decimal(affiliate_id, event->affiliate);
@@ -129,6 +139,24 @@ static bool
 ngx_http_affiliate_passes(void *data, struct tracker_str name)
 {
     return !ngx_http_affiliate_param_ours(data, name);
+}
+
+/* What is known of the visitor; text holds what has to be written for it. */
+static void
+ngx_http_affiliate_visitor_values(const struct tracker_click *event, struct tracker_str *values, u_char *text)
+{
+    values[TRACKER_MACRO_COUNTRY] = event->country;
+    values[TRACKER_MACRO_REGION] = event->region;
+    values[TRACKER_MACRO_CITY] = event->city;
+    values[TRACKER_MACRO_DEVICE] = tracker_device_name(event->device);
+    values[TRACKER_MACRO_OS] = tracker_os_name(event->os);
+    values[TRACKER_MACRO_BROWSER] = tracker_browser_name(event->browser);
+    values[TRACKER_MACRO_LANGUAGE] = ngx_http_affiliate_language(event->language);
+    values[TRACKER_MACRO_IP] = ngx_http_affiliate_address_text(event, text);
+    values[TRACKER_MACRO_ASN] = TRACKER_STR_NONE;
+    if (event->asn != 0) {
+        values[TRACKER_MACRO_ASN] = ngx_http_affiliate_decimal(text + NGX_SOCKADDR_STRLEN, event->asn);
+    }
 }
 
 static struct tracker_str

@@ -7,6 +7,8 @@
  *     json.c script.c track.c              clicks on landing pages: reported by affiliate.js, or by a page's request
  *     impression.c                         GET /i/<code>: an advert was seen
  *     cap.c                                how often a link, a campaign or a rule is used
+ *     visitor.c geo.c geo_file.c agent.c   who is it: place, bot or person, device
+ *     click_rate.c privacy.c               how often, and what of all that is kept
  *     conversion.c batch.c                 /postback: recorded and synced before the answer
  *     pixel.c                              GET /px: what a browser reports
  *     auth.c access.c rate.c               who sends a postback, and may he
@@ -16,7 +18,7 @@
  *     conf.c zone.c                        configuration, shared memory
  *     and the wire side behind ngx_http_affiliate.h
  */
-#include "ngx_http_affiliate_request.h"
+#include "ngx_http_affiliate_visitor.h"
 
 static ngx_int_t ngx_http_affiliate_preconfiguration(ngx_conf_t *cf);
 static ngx_int_t ngx_http_affiliate_postconfiguration(ngx_conf_t *cf);
@@ -160,6 +162,41 @@ static ngx_command_t ngx_http_affiliate_commands[] = {
       0,
       NULL },
 
+    { ngx_string("affiliate_geoip"),
+      NGX_HTTP_MAIN_CONF | NGX_CONF_TAKE2,
+      ngx_http_affiliate_set_geoip,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("affiliate_detect"),
+      NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_affiliate_loc_conf_t, detect),
+      NULL },
+
+    { ngx_string("affiliate_rate"),
+      NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_TAKE1,
+      ngx_http_affiliate_set_rate,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("affiliate_ip"),
+      NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_TAKE1,
+      ngx_conf_set_enum_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_affiliate_loc_conf_t, ip),
+      ngx_http_affiliate_ip_names },
+
+    { ngx_string("affiliate_consent"),
+      NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_1MORE,
+      ngx_http_affiliate_set_consent,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("affiliate_conversion"),
       NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS | NGX_CONF_TAKE1,
       ngx_http_affiliate_set_conversion,
@@ -279,6 +316,9 @@ ngx_http_affiliate_init_process(ngx_cycle_t *cycle)
     if (ngx_http_affiliate_wire_init(cycle, amcf) != NGX_OK) {
         return NGX_ERROR;
     }
+    if (ngx_http_affiliate_geo_init(cycle, amcf) != NGX_OK) {
+        return NGX_ERROR;
+    }
     return ngx_http_affiliate_snapshot_init(cycle, amcf);
 }
 
@@ -290,6 +330,7 @@ ngx_http_affiliate_exit_process(ngx_cycle_t *cycle)
     }
 
     ngx_http_affiliate_snapshot_exit(cycle);
+    ngx_http_affiliate_geo_exit(cycle);
     ngx_http_affiliate_wire_exit(cycle);
     ngx_http_affiliate_slot_reset(ngx_http_affiliate_slot, 0);
 }

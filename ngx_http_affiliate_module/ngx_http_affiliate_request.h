@@ -18,6 +18,24 @@ typedef struct {
     ngx_str_t  attributes; /* "; Path=/; HttpOnly...": all that is the same for every cookie */
 } ngx_http_affiliate_cookie_conf_t;
 
+/* affiliate_ip: what of an address is kept */
+typedef enum {
+    NGX_HTTP_AFFILIATE_IP_STORE,
+    NGX_HTTP_AFFILIATE_IP_TRUNCATE,
+    NGX_HTTP_AFFILIATE_IP_HASH,
+    NGX_HTTP_AFFILIATE_IP_OFF
+} ngx_http_affiliate_ip_e;
+
+/* affiliate_consent: who says no */
+#define NGX_HTTP_AFFILIATE_SIGNAL_GPC 1u /* Sec-GPC: 1 */
+#define NGX_HTTP_AFFILIATE_SIGNAL_DNT 2u /* DNT: 1 */
+typedef struct {
+    ngx_flag_t watched;  /* there is something to decide */
+    ngx_uint_t signals;  /* that are heeded */
+    ngx_uint_t required; /* silence means no */
+    ngx_str_t  param;    /* len 0: none */
+} ngx_http_affiliate_consent_conf_t;
+
 typedef struct {
     ngx_http_complex_value_t        *code;      /* affiliate_click CODE; NULL: the rest of the URI */
     ngx_uint_t                       pathless;  /* the URI holds no code */
@@ -36,6 +54,11 @@ typedef struct {
     ngx_flag_t                       track;       /* affiliate_track */
     ngx_http_complex_value_t        *track_code;  /* affiliate_track CODE; NULL: the query's ref */
     ngx_uint_t                       answers;     /* the location's content is ours: nothing else is tracked here */
+    ngx_flag_t                       detect;      /* affiliate_detect */
+    ngx_int_t                        rate;        /* affiliate_rate: clicks a minute and address; 0: any number */
+    ngx_uint_t                       ip;          /* affiliate_ip: ngx_http_affiliate_ip_e */
+    ngx_uint_t                       knows;       /* there is something to find out about visitors */
+    ngx_http_affiliate_consent_conf_t consent;
 } ngx_http_affiliate_loc_conf_t;
 
 /* What variables and the access log can ask for afterwards; numbers, so that it outlives the snapshot. */
@@ -45,6 +68,10 @@ typedef struct {
     const char *verdict;                             /* of a conversion, static; NULL: see the flags */
     void       *postback;                            /* conversion.c's own, while it is under way */
     unsigned    tracked:1;                           /* by affiliate_track, of which this is a part */
+    struct tracker_str source;                       /* of a click; in the pool or the request's head */
+    uint8_t     device;                              /* enum tracker_device */
+    uint8_t     country_len;
+    char        country[2];
     unsigned    unrecorded:1;
     unsigned    has_click_id:1;
     u_char      click_id[TRACKER_CLICK_ID_LEN];
@@ -128,6 +155,8 @@ typedef struct {
     uint8_t                           scripted; /* a script on a page asks: that is no hidden frame or image */
     struct tracker_str                code;
     struct tracker_str                cookies;
+    struct tracker_str                address;  /* whole, for this visit alone: the event has what may be kept */
+    ngx_uint_t                        signals;  /* NGX_HTTP_AFFILIATE_SIGNAL_*: what the headers say */
     struct tracker_str                click_id; /* points into the request's context; empty: nothing is recorded */
     struct tracker_str                deep;     /* the deep link that is followed; empty: none */
     struct tracker_click              event;
@@ -142,6 +171,7 @@ typedef struct {
     struct tracker_str                template; /* compiled: what was chosen */
     uint32_t                          macros;   /* of it */
     struct tracker_str                url;      /* expanded, in the pool */
+    u_char                            ip[16];   /* event.ip, when that is not the whole address */
 } ngx_http_affiliate_visit_t;
 
 /* NGX_DECLINED: there is no snapshot yet. */
@@ -196,6 +226,24 @@ ngx_int_t ngx_http_affiliate_cap_rule(ngx_http_affiliate_visit_t *visit, uint32_
 /* Gives back what the visit took: it did not get through. */
 void      ngx_http_affiliate_cap_release(ngx_http_affiliate_visit_t *visit);
 
+/* ---- who is it (visitor.c), and what may be kept (privacy.c) ---- */
+
+/* Place, network, agent and rate, into the event; only when conf->knows. */
+void ngx_http_affiliate_know(ngx_http_affiliate_visit_t *visit);
+
+/* True when affiliate_consent says that nothing personal may be kept. */
+ngx_uint_t ngx_http_affiliate_consent_missing(ngx_http_affiliate_visit_t *visit);
+/* Takes out of the event what may not be kept without consent; doing it twice does no harm. */
+void ngx_http_affiliate_forget(struct tracker_click *event);
+/* What may be kept of an address (4 or 16 bytes, or none): in out, or the address itself; *form is what it is. */
+struct tracker_str ngx_http_affiliate_kept_address(ngx_uint_t ip, const struct tracker_keys *keys,
+                                                   uint64_t time_ms, struct tracker_str address,
+                                                   u_char out[16], uint8_t *form);
+/* The kept address as {ip} shows it; buf holds NGX_SOCKADDR_STRLEN bytes. */
+struct tracker_str ngx_http_affiliate_address_text(const struct tracker_click *event, u_char *buf);
+
+extern ngx_conf_enum_t ngx_http_affiliate_ip_names[];
+
 /* ---- setters and checks (conf.c, zone.c) ---- */
 
 void *ngx_http_affiliate_create_main_conf(ngx_conf_t *cf);
@@ -220,6 +268,9 @@ char *ngx_http_affiliate_set_pixel(ngx_conf_t *cf, ngx_command_t *cmd, void *con
 char *ngx_http_affiliate_set_alias(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_affiliate_set_value(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_affiliate_set_default(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_affiliate_set_geoip(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_affiliate_set_rate(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_affiliate_set_consent(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_affiliate_set_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 /* A value that may hold variables. */

@@ -6,6 +6,8 @@
  */
 #include "ngx_http_affiliate_postback.h"
 
+enum { NGX_HTTP_AFFILIATE_COUNTRY, NGX_HTTP_AFFILIATE_DEVICE, NGX_HTTP_AFFILIATE_SOURCE };
+
 typedef struct {
     ngx_str_t                 name;
     ngx_http_get_variable_pt  handler;
@@ -14,6 +16,8 @@ typedef struct {
 
 static ngx_int_t ngx_http_affiliate_number_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
                                                     uintptr_t data);
+static ngx_int_t ngx_http_affiliate_text_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
+                                                  uintptr_t data);
 static ngx_int_t ngx_http_affiliate_click_id_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
                                                       uintptr_t data);
 static ngx_int_t ngx_http_affiliate_uri_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
@@ -33,6 +37,9 @@ static ngx_http_affiliate_variable_t ngx_http_affiliate_variables[] = {
     { ngx_string("affiliate_api_user"), ngx_http_affiliate_number_variable,
       offsetof(ngx_http_affiliate_ctx_t, api_user) },
     { ngx_string("affiliate_uri"), ngx_http_affiliate_uri_variable, 0 },
+    { ngx_string("affiliate_country"), ngx_http_affiliate_text_variable, NGX_HTTP_AFFILIATE_COUNTRY },
+    { ngx_string("affiliate_device"), ngx_http_affiliate_text_variable, NGX_HTTP_AFFILIATE_DEVICE },
+    { ngx_string("affiliate_source"), ngx_http_affiliate_text_variable, NGX_HTTP_AFFILIATE_SOURCE },
     { ngx_string("affiliate_verdict"), ngx_http_affiliate_verdict_variable, 0 },
 };
 
@@ -176,6 +183,44 @@ ngx_http_affiliate_number_variable(ngx_http_request_t *r, ngx_http_variable_valu
         return NGX_ERROR;
     }
     v->len = ngx_sprintf(v->data, "%uD", number) - v->data;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    return NGX_OK;
+}
+
+/* What is not known is not found: a log shows "-". */
+static ngx_int_t
+ngx_http_affiliate_text_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data)
+{
+    struct tracker_str        text = TRACKER_STR_NONE;
+    ngx_http_affiliate_ctx_t *ctx = ngx_http_get_module_ctx(r, ngx_http_affiliate_module);
+
+    if (ctx != NULL) {
+        switch (data) {
+        case NGX_HTTP_AFFILIATE_COUNTRY:
+            text = (struct tracker_str){ ctx->country, ctx->country_len };
+            break;
+        case NGX_HTTP_AFFILIATE_DEVICE:
+            text = tracker_device_name(ctx->device);
+            break;
+        default: /* NGX_HTTP_AFFILIATE_SOURCE */
+            text = ctx->source;
+            break;
+        }
+    }
+    /* a parameter is decoded, and may be meant to end a header that it is put into */
+    for (size_t i = 0; i < text.len; i++) {
+        if ((u_char) text.data[i] < 0x20 || text.data[i] == 0x7f) {
+            text.len = 0;
+        }
+    }
+    if (text.len == 0) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+    v->data = (u_char *) text.data;
+    v->len = text.len;
     v->valid = 1;
     v->no_cacheable = 0;
     v->not_found = 0;

@@ -8,6 +8,11 @@
  */
 #include "ngx_http_affiliate_request.h"
 
+/* Nobody's visits must not claim a later sale; nor may we mark who has not agreed to it. */
+#define NGX_HTTP_AFFILIATE_COOKIELESS                                                                          \
+    (TRACKER_CLICK_PREFETCH | TRACKER_CLICK_PREVIEW | TRACKER_CLICK_BOT | TRACKER_CLICK_NO_AGENT               \
+     | TRACKER_CLICK_NO_CONSENT)
+
 static void      ngx_http_affiliate_visit_headers(ngx_http_affiliate_visit_t *visit);
 static void      ngx_http_affiliate_visit_header(ngx_http_affiliate_visit_t *visit, ngx_table_elt_t *h);
 static void      ngx_http_affiliate_visit_touches(ngx_http_affiliate_visit_t *visit);
@@ -54,15 +59,27 @@ ngx_http_affiliate_visit_find(ngx_http_affiliate_visit_t *visit, struct tracker_
 ngx_int_t
 ngx_http_affiliate_visit_read(ngx_http_affiliate_visit_t *visit)
 {
-    visit->event.ip = ngx_http_affiliate_address(visit->request->connection);
+    struct tracker_click          *event = &visit->event;
+    ngx_http_affiliate_loc_conf_t *conf = visit->conf;
+
+    visit->address = event->ip = ngx_http_affiliate_address(visit->request->connection);
     ngx_http_affiliate_visit_headers(visit);
     if (visit->request->args.len != 0 && ngx_http_affiliate_visit_params(visit) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    /* a prefetch is nobody's visit: it must not claim a later sale */
-    if (!visit->conf->cookie.enable || visit->event.flags & TRACKER_CLICK_PREFETCH) {
-        visit->event.flags |= TRACKER_CLICK_NO_COOKIE_SET;
+    if (conf->knows) {
+        ngx_http_affiliate_know(visit);
+    }
+    if (conf->ip != NGX_HTTP_AFFILIATE_IP_STORE) {
+        event->ip = ngx_http_affiliate_kept_address(conf->ip, visit->main->keys, visit->time_ms, visit->address,
+                                                    visit->ip, &event->ip_form);
+    }
+    if (conf->consent.watched && ngx_http_affiliate_consent_missing(visit)) {
+        event->flags |= TRACKER_CLICK_NO_CONSENT;
+    }
+    if (!conf->cookie.enable || event->flags & NGX_HTTP_AFFILIATE_COOKIELESS) {
+        event->flags |= TRACKER_CLICK_NO_COOKIE_SET;
     }
     return NGX_OK;
 }
@@ -78,7 +95,7 @@ ngx_http_affiliate_visit_identify(ngx_http_affiliate_visit_t *visit)
     if (visit->ctx == NULL) {
         return NGX_ERROR;
     }
-    if (visit->conf->cookie.enable) {
+    if (visit->conf->cookie.enable && !(visit->event.flags & TRACKER_CLICK_NO_CONSENT)) {
         ngx_http_affiliate_visit_touches(visit);
     }
 
@@ -97,6 +114,9 @@ ngx_http_affiliate_visit_encode(ngx_http_affiliate_visit_t *visit)
     struct tracker_click     *event = &visit->event;
     ngx_http_affiliate_ctx_t *ctx = visit->ctx;
 
+    if (event->flags & TRACKER_CLICK_NO_CONSENT) {
+        ngx_http_affiliate_forget(event);
+    }
     visit->len = visit->space != NULL ? tracker_click_encode(event, visit->space, visit->bound) : 0;
     if (visit->len == 0 && visit->space != NULL) {
         ngx_http_affiliate_visit_sign(visit, 0);
@@ -106,6 +126,10 @@ ngx_http_affiliate_visit_encode(ngx_http_affiliate_visit_t *visit)
     ctx->campaign = event->campaign;
     ctx->affiliate = event->affiliate;
     ctx->flags = event->flags;
+    ctx->source = event->source;
+    ctx->device = event->device;
+    ctx->country_len = (uint8_t) event->country.len;
+    ngx_memcpy(ctx->country, event->country.len != 0 ? event->country.data : "\0", 2);
     ctx->unrecorded = visit->len == 0;
     ctx->has_click_id = 1;
 }
@@ -213,6 +237,7 @@ ngx_http_affiliate_visit_bound(const ngx_http_affiliate_visit_t *visit)
 
 #define ngx_http_affiliate_header_is(h, literal)                                                               \
     ((h)->key.len == sizeof(literal) - 1 && ngx_memcmp((h)->lowcase_key, literal, sizeof(literal) - 1) == 0)
+#define ngx_http_affiliate_value_is_one(h) ((h)->value.len == 1 && (h)->value.data[0] == '1')
 #define ngx_http_affiliate_value_begins(h, literal)                                                            \
     ((h)->value.len >= sizeof(literal) - 1                                                                     \
      && ngx_strncasecmp((h)->value.data, (u_char *) literal, sizeof(literal) - 1) == 0)
@@ -249,6 +274,13 @@ ngx_http_affiliate_visit_header(ngx_http_affiliate_visit_t *visit, ngx_table_elt
     case sizeof("purpose") - 1:
         if (ngx_http_affiliate_header_is(h, "purpose") && ngx_http_affiliate_value_begins(h, "prefetch")) {
             event->flags |= TRACKER_CLICK_PREFETCH;
+        } else if (ngx_http_affiliate_header_is(h, "sec-gpc") && ngx_http_affiliate_value_is_one(h)) {
+            visit->signals |= NGX_HTTP_AFFILIATE_SIGNAL_GPC;
+        }
+        break;
+    case sizeof("dnt") - 1:
+        if (ngx_http_affiliate_header_is(h, "dnt") && ngx_http_affiliate_value_is_one(h)) {
+            visit->signals |= NGX_HTTP_AFFILIATE_SIGNAL_DNT;
         }
         break;
     }

@@ -4,6 +4,8 @@
  */
 #include "ngx_http_affiliate_request.h"
 
+#include <sodium.h>
+
 static ngx_int_t ngx_http_affiliate_init_zone(ngx_shm_zone_t *shm_zone, void *data);
 static size_t    ngx_http_affiliate_zone_bytes(ngx_uint_t links);
 static uint64_t  ngx_http_affiliate_layout(void);
@@ -92,6 +94,7 @@ ngx_http_affiliate_init_zone(ngx_shm_zone_t *shm_zone, void *data)
     zone->layout = ngx_http_affiliate_layout();
     zone->started_ms = (uint64_t) ngx_time() * 1000;
     zone->links_n = amcf->zone_links;
+    randombytes_buf(zone->secret, sizeof(zone->secret));
     pool->data = zone;
     amcf->zone = zone;
     return NGX_OK;

@@ -29,6 +29,7 @@ file('none.key', 0640, "1 accepted $key\n");
 file('large.key', 0640, "#" x 5000);
 file('empty.key', 0640, '');
 mkdir "$root/folder.key", 0700;
+system("echo 192.0.2.0/24 country=DE | '$^X' t/tools/mmdb.pl $root/place.mmdb") == 0 or die 'mmdb.pl failed';
 
 # Runs nginx -t on a configuration; (exit code, what it said).
 sub check {
@@ -178,6 +179,32 @@ my @wrong = (
     ['an alias twice', 'affiliate_alias x sub1; affiliate_alias x sub2;', '', qr/"affiliate_alias": "x" stands there twice/],
     ['a status page for somebody', $state, 'location /s { affiliate_status all; }',
         qr/"affiliate_status" takes "open" or nothing, not "all"/],
+    ['a database that is not there', "$state affiliate_geoip city nosuch.mmdb;", '',
+        qr/"affiliate_geoip" ".*nosuch\.mmdb" cannot be opened.*No such file/],
+    ['a database that is none', "$state affiliate_geoip city edge.key;", '',
+        qr/"affiliate_geoip" ".*edge\.key" is not a MaxMind database/],
+    ['a database that is empty', "$state affiliate_geoip asn empty.key;", '',
+        qr/"affiliate_geoip" ".*empty\.key" is not a MaxMind database/],
+    ['a database that is a folder', "$state affiliate_geoip asn folder.key;", '',
+        qr/"affiliate_geoip" ".*folder\.key" is not a regular file/],
+    ['a database without a name', "$state affiliate_geoip asn '';", '', qr/"affiliate_geoip" names no file/],
+    ['a database of something else', "$state affiliate_geoip isp x.mmdb;", '',
+        qr/"affiliate_geoip" "isp" is none of country, city and asn/],
+    ['a database twice', "$state affiliate_geoip asn place.mmdb; affiliate_geoip asn place.mmdb;", '',
+        qr/"affiliate_geoip" directive is duplicate/],
+    ['a database without a state folder', 'affiliate_geoip asn place.mmdb;', '',
+        qr/"affiliate_geoip" needs "affiliate_state"/],
+    ['detection of something', $state, 'affiliate_detect bots;', qr/invalid value "bots" in "affiliate_detect" directive/],
+    ['a rate of nothing', $state, 'affiliate_rate 0;', qr/"affiliate_rate" "0" is neither off nor a number of clicks/],
+    ['a rate that is too high', $state, 'affiliate_rate 60001;', qr/"affiliate_rate" "60001" is neither off nor/],
+    ['a rate twice', $state, 'affiliate_rate 5; affiliate_rate off;', qr/"affiliate_rate" directive is duplicate/],
+    ['an address in pieces', $state, 'affiliate_ip half;', qr/invalid value "half"/],
+    ['consent of somebody', $state, 'affiliate_consent gpc tcf;',
+        qr/"affiliate_consent": "tcf" is none of gpc, dnt, one param=name, required and a single off/],
+    ['consent off and on', $state, 'affiliate_consent off gpc;', qr/"affiliate_consent": "off" is none of/],
+    ['consent that nobody can give', $state, 'affiliate_consent gpc required;',
+        qr/"affiliate_consent" directive that is required needs a param= by which it is given/],
+    ['consent twice', $state, 'affiliate_consent gpc; affiliate_consent dnt;', qr/"affiliate_consent" directive is duplicate/],
     ['a status page twice', $state, 'location /s { affiliate_status; affiliate_status open; }',
         qr/"affiliate_status" directive is duplicate/],
 );
@@ -192,7 +219,9 @@ my @right = (
         affiliate_journal traffic=16m money=1g retain=0 sync=1ms; affiliate_not_found /lost; affiliate_cookie secure=off;
         affiliate_alias aff_sub sub10; affiliate_alias goal event;
         affiliate_value status A approved; affiliate_value status D rejected; affiliate_default event lead;
-        affiliate_default p1 \$arg_x;",
+        affiliate_default p1 \$arg_x;
+        affiliate_geoip city place.mmdb; affiliate_geoip country place.mmdb; affiliate_geoip asn place.mmdb;
+        affiliate_detect on; affiliate_rate 60000; affiliate_ip hash; affiliate_consent gpc dnt param=ok required;",
         'location /c/ { affiliate_click; affiliate_redirect 303; affiliate_not_found https://$host/; affiliate_cookie domain=.shop-1.example; }
          location ~ ^/go/(.*) { affiliate_click $1; } location = /t { affiliate_click $arg_ref; affiliate_cookie off; }
          location /p { affiliate_conversion; } location /s { affiliate_status open; }

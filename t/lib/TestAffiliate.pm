@@ -10,6 +10,7 @@
 #                   and "~..." is a regular expression.  Other events than these are a failure.
 #   --- log         regular expressions for the last lines of the access log, one each
 #   --- said        regular expressions that the error log matches after the last request, one a line
+#   --- detect      affiliate_detect stays on, as it is by default: blocks' requests have no User-Agent
 #   --- click_id    JSON: what the click id in the last line of the access log says
 #   --- before      Perl to run before nginx starts (eval section: a sub)
 #   --- after       Perl to run after the first request (eval section: a sub)
@@ -27,7 +28,7 @@ use IO::Socket::INET;
 use JSON::PP ();
 use Time::HiRes ();
 
-our @EXPORT = qw(ask click_id cookie events get journal now_ms rules snapshot status wait_for went @ROWS);
+our @EXPORT = qw(mmdb ask click_id cookie events get journal now_ms rules snapshot status wait_for went @ROWS);
 
 our @ROWS = (
     'program 7 1 1 30 EUR https://shop.example/gone?from={link}',
@@ -166,6 +167,13 @@ sub get($) {
     my $answer = do { local $/; <$s> };
     $answer =~ s/.*?\r\n\r\n//s;
     return $answer;
+}
+
+# Writes a MaxMind database under the fixture's folder, see t/tools/mmdb.pl; its path.
+sub mmdb($$;$) {
+    my ($name, $networks, $record_size) = @_;
+    $run->("$networks\n", $^X, "$repository/t/tools/mmdb.pl", "$root/$name", $record_size // 24);
+    return "$root/$name";
 }
 
 # The status page as a hash.
@@ -312,7 +320,7 @@ add_block_preprocessor(sub {
             log_format affiliate '\$affiliate_click_id \$affiliate_id \$affiliate_link \$affiliate_campaign '
                                  '\$affiliate_api_user \$affiliate_verdict';
             access_log $root/access.log affiliate;
-            " . ($block->http // ''));
+            " . (defined $block->detect ? '' : "affiliate_detect off;\n") . ($block->http // ''));
     }
     if (!defined $block->config) {
         $block->set_value('config', '

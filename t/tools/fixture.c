@@ -590,6 +590,14 @@ click_json(json_t *o, const struct tracker_record *record)
     number_set(o, "target", c.target);
     text_set(o, "first_touch", c.first_touch);
     ip_set(o, c.ip);
+    number_set(o, "ip_form", c.ip_form);
+    text_set(o, "country", c.country);
+    text_set(o, "region", c.region);
+    text_set(o, "city", c.city);
+    number_set(o, "asn", c.asn);
+    text_set(o, "device", tracker_device_name(c.device));
+    text_set(o, "os", tracker_os_name(c.os));
+    text_set(o, "browser", tracker_browser_name(c.browser));
     text_set(o, "user_agent", c.user_agent);
     text_set(o, "referrer", c.referrer);
     text_set(o, "language", c.language);
