@@ -267,10 +267,21 @@ one_bad_row_stops_nobody(void **state)
               " VALUES (8, 'not a code', 4, 2, 'https://shop.example/', 0, 0, " VERSION ")");
     change(w, "INSERT INTO links (id, code, affiliate_id, campaign_id, destination, created_us, updated_us, version)"
               " VALUES (5000000000, 'large', 4, 2, 'https://shop.example/', 0, 0, " VERSION ")");
+    change(w, "INSERT INTO links (id, code, affiliate_id, campaign_id, destination, rules, created_us, updated_us, version)"
+              " VALUES (9, 'unruly', 4, 2, 'https://shop.example/', '[{\"targets\":7}]', 0, 0, " VERSION ")");
+    change(w, "INSERT INTO campaigns (id, program_id, name, deep_link_hosts, created_us, version)"
+              " VALUES (9, 1, 'D', 'shop.example', 0, " VERSION ")");
+    change(w, "INSERT INTO api_users (id, program_id, name, role, ranges, created_us, version)"
+              " VALUES (9, 1, 'A', 'advertiser', '[\"192.0.2.0/99\"]', 0, " VERSION ")");
     change(w, "UPDATE affiliates SET name = printf('%.127c', 'x') || '\xc3\xab', version = " VERSION);
     begin(w);
     TEST_AWAIT(edge_link(w, "first", &link));
     assert_false(tracker_snapshot_link(&w->edge, TRACKER_STR("bad"), &link));
+    assert_false(tracker_snapshot_link(&w->edge, TRACKER_STR("unruly"), &link));
+    struct tracker_campaign_row campaign;
+    assert_false(tracker_snapshot_campaign(&w->edge, 9, &campaign));
+    struct tracker_api_user_row user;
+    assert_false(tracker_snapshot_api_user(&w->edge, 9, &user));
     assert_false(tracker_snapshot_link(&w->edge, TRACKER_STR("large"), &link));
     struct tracker_affiliate_row affiliate;
     assert_true(tracker_snapshot_affiliate(&w->edge, 4, &affiliate));
