@@ -176,7 +176,7 @@ edge_tool() {
 # The server under ASan and UBSan; what they find, it ends with.
 suite_api() {
     make -s -j2 -C tracker-core O=../build/core-san SAN=1 lib
-    make -s -j2 -C admin-backend O=../build/admin-san CORE=../build/core-san SAN=1 ../build/admin-san/api_serve
+    make -s -j2 -C admin-backend O=../build/admin-san CORE=../build/core-san SAN=1 all ../build/admin-san/api_serve
     API_SERVE=$BUILD/admin-san/api_serve SUITE_JOBS=2 suite api admin-backend/test/api/*.t
 }
 

@@ -8,6 +8,8 @@
 
 enum { NAME, EMAIL, STATUS, GROUP, COMMISSION, API_USER, TRADER, NOTES, FIELDS };
 
+_Static_assert(FIELDS <= KIND_FIELDS_MAX, "a change has room for them");
+
 #define AT(member) offsetof(struct affiliate_row, member)
 
 static const struct field fields[FIELDS + 1] = {

@@ -14,6 +14,8 @@
 
 enum { NAME, ROLE, AFFILIATE, SCOPES, STATE, EXPIRES, WHITELIST, RATE, FIELDS };
 
+_Static_assert(FIELDS <= KIND_FIELDS_MAX, "a change has room for them");
+
 #define AT(member)   offsetof(struct api_user_row, member)
 #define RATE_MAX     1000000
 #define KEY_PREFIX   "aff_live_"

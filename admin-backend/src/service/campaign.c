@@ -9,6 +9,8 @@
 
 enum { NAME, STATE, WINDOW, FALLBACK, HOSTS, STARTS, ENDS, CAP_DAY, CAP_TOTAL, FIELDS };
 
+_Static_assert(FIELDS <= KIND_FIELDS_MAX, "a change has room for them");
+
 #define AT(member) offsetof(struct campaign_row, member)
 
 static const struct field fields[FIELDS + 1] = {

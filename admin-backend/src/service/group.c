@@ -7,6 +7,8 @@
 
 enum { NAME, COMMISSION, MINIMUM, FREQUENCY, METHODS, FIELDS };
 
+_Static_assert(FIELDS <= KIND_FIELDS_MAX, "a change has room for them");
+
 #define AT(member) offsetof(struct group_row, member)
 
 static const struct field fields[FIELDS + 1] = {

@@ -17,6 +17,8 @@ enum {
     STARTS, ENDS, CAP_DAY, CAP_TOTAL, FIELDS
 };
 
+_Static_assert(FIELDS <= KIND_FIELDS_MAX, "a change has room for them");
+
 #define AT(member) offsetof(struct link_row, member)
 
 static bool read_redirect(const json_t *json, struct value *value, char complaint[FIELD_COMPLAINT_MAX]);

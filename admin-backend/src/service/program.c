@@ -13,6 +13,8 @@
 
 enum { NAME, CURRENCY, TIME_ZONE, ATTRIBUTION, COOKIE_DAYS, FALLBACK, DOMAIN, COMMISSION, LAST, FIELDS };
 
+_Static_assert(FIELDS <= KIND_FIELDS_MAX, "a change has room for them");
+
 #define AT(member) offsetof(struct program_row, member)
 #define SHARED_FIELDS                                                                                                \
     [CURRENCY] = { "currency", FIELD_TEXT, 0, 3, 3, NULL, AT(currency), NULL },                                      \
