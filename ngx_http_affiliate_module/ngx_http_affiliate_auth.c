@@ -1,5 +1,5 @@
 /*
- * ngx_http_affiliate_auth.c - who sends this: an API key in a header, a token that the operator configured, or a
+ * ngx_http_affiliate_auth.c - who sends this: a token that the operator configured, an API key in a header, or a
  * signature.
  *
  * In that order; the first that is there decides.  What may be said before the body is read is said then: only
@@ -125,11 +125,7 @@ static const ngx_http_affiliate_error_t *
 ngx_http_affiliate_identify(ngx_http_request_t *r, ngx_http_affiliate_postback_t *postback)
 {
     ngx_str_t          token;
-    struct tracker_str key = ngx_http_affiliate_api_key(r);
-
-    if (key.len != 0) {
-        return ngx_http_affiliate_identify_key(postback, key, TRACKER_AUTH_API_KEY);
-    }
+    struct tracker_str key;
 
     if (ngx_http_affiliate_token(r, &token) != NGX_OK) {
         return ngx_http_affiliate_error(NO_MEMORY);
@@ -137,6 +133,11 @@ ngx_http_affiliate_identify(ngx_http_request_t *r, ngx_http_affiliate_postback_t
     if (token.len != 0) {
         key = (struct tracker_str){ (char *) token.data, token.len };
         return ngx_http_affiliate_identify_key(postback, key, TRACKER_AUTH_TOKEN);
+    }
+
+    key = ngx_http_affiliate_api_key(r);
+    if (key.len != 0) {
+        return ngx_http_affiliate_identify_key(postback, key, TRACKER_AUTH_API_KEY);
     }
     return ngx_http_affiliate_identify_signer(r, postback);
 }

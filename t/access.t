@@ -150,19 +150,21 @@ location /in/ { return 404; }
 
 
 
-=== TEST 9: a token from the configuration; a header's key comes before it, an empty one is none
+=== TEST 9: a token from the configuration comes before a header's key; an empty one is none
 --- config
 location = /a { affiliate_conversion token=ak_token; }
 location = /b { affiliate_conversion token=$arg_verification_token; }
 --- request eval
-["GET /a?click_id=$::click", "GET /a?click_id=$::click", "GET /a?click_id=$::click", "GET /b?click_id=$::click", "GET /b?click_id=$::click&verification_token=ak_token"]
+["GET /a?click_id=$::click", "GET /a?click_id=$::click", "GET /b?click_id=$::click", "GET /b?click_id=$::click",
+ "GET /b?click_id=$::click&verification_token=ak_token", "GET /b?click_id=$::click&verification_token=x"]
 --- more_headers eval
-["", "X-Api-Key: ak_advertiser", "X-Api-Key: ak_unknown", "", ""]
+["", "X-Api-Key: ak_advertiser", "X-Api-Key: ak_advertiser", "", "", "X-Api-Key: ak_advertiser"]
 --- error_code eval
-[200, 200, 401, 401, 200]
+[200, 200, 200, 401, 200, 401]
 --- response_body_like eval
-["accepted", "accepted", "key_unknown", "key_missing", "accepted"]
+["accepted", "accepted", "accepted", "key_missing", "accepted", "key_unknown"]
 --- events
+{"auth": 3, "api_user": 79}
 {"auth": 3, "api_user": 79}
 {"auth": 1, "api_user": 91}
 {"auth": 3, "api_user": 79}
