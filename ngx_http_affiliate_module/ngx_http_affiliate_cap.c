@@ -2,9 +2,9 @@
  * ngx_http_affiliate_cap.c - click caps of links, campaigns and rules, counted by all workers of an edge.
  *
  * Counts lie in the shared zone: open addressing over a fixed array, a window of places for each key, atomics
- * only.  A place keeps its key for good and its count says of which day it is, so that midnight costs
- * nothing; a place whose count is of an older day is given away when a newcomer finds no other.
- * (A click that is being counted in a place just given away is counted for the newcomer.)
+ * only.  A count says of which day it is, so that midnight costs nothing; a place whose count is of an older
+ * day is given away, but only when a newcomer finds no other.  (A click that another worker is counting
+ * there in that very moment is counted for the newcomer.)
  *
  * A click is counted when it is let through and given back when its answer fails: no cap is exceeded,
  * however many workers ask at once.  What other edges send, and what was counted before nginx was started,
