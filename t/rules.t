@@ -202,3 +202,61 @@ package main; sub {
     is(join(' ', sort keys %seen), 'a b', 'a cookie that is not read binds nobody');
 }
 --- error_code: 302
+
+
+
+=== TEST 12: country, region, network, device, system and browser, all known
+--- detect
+--- before eval
+package main; sub {
+    mmdb('city.mmdb', "192.0.2.0/25 country=DE region=BY\n192.0.2.128/25 country=DE region=BE\n198.51.100.0/24 country=AT");
+    mmdb('asn.mmdb', "192.0.2.0/24 asn=64500\n198.51.100.0/24 asn=64501");
+}
+--- http
+set_real_ip_from 127.0.0.1;
+real_ip_header X-Test-IP;
+affiliate_geoip city $TEST_NGINX_ROOT/city.mmdb;
+affiliate_geoip asn $TEST_NGINX_ROOT/asn.mmdb;
+--- rows eval
+package main; rows(rules(
+    { conditions => [on('schedule', '1-7'), on('connection', 'datacentre')], targets => [target('never')] },
+    { conditions => [on('region', 'DE-BY'), on('device', 'phone', 'tablet')], targets => [target('bavarian')] },
+    { conditions => [on('country', 'DE'), on('os', 'ios'), off('browser', 'chrome')], targets => [target('ios')] },
+    { conditions => [off('country', 'DE', 'CH'), on('asn', '64501')], targets => [target('abroad')] },
+    { conditions => [on('country', 'DE')], targets => [target('german')] }))
+    . "\nagents \@tracker-core/data/agents.txt\ndatacentres 64502"
+--- after eval
+package main; sub {
+    my $phone = 'User-Agent: Mozilla/5.0 (iPhone; CPU iPhone OS 17_4 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) '
+        . 'Version/17.4 Mobile/15E148 Safari/604.1';
+    my $desktop = 'User-Agent: Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) '
+        . 'Chrome/124.0.0.0 Safari/537.36';
+    my ($bavaria, $berlin, $vienna, $nowhere) = map { "X-Test-IP: $_" } '192.0.2.1', '192.0.2.200', '198.51.100.1', '203.0.113.1';
+    is(went('/c/spring', 1, $phone, $bavaria), 'bavarian=1', 'region and device');
+    is(went('/c/spring', 1, $phone, $berlin), 'ios=1', 'country, system, and not a browser');
+    is(went('/c/spring', 1, $desktop, $bavaria), 'german=1', 'country alone');
+    is(went('/c/spring', 1, $desktop, $vienna), 'abroad=1', 'none of two countries, and a network');
+    is(went('/c/spring', 1, $desktop, $nowhere), 'own=1', 'an address that no database knows');
+    is(join(' ', map { $_->{rule} // 0 } events()), '0 2 3 5 4 0', 'the events say which');
+}
+--- error_code: 302
+
+
+
+=== TEST 13: a hosting company's network
+--- detect
+--- before eval
+package main; sub { mmdb('asn.mmdb', "192.0.2.0/24 asn=64500\n127.0.0.0/8 asn=64502") }
+--- http
+affiliate_geoip asn $TEST_NGINX_ROOT/asn.mmdb;
+--- rows eval
+package main; rows(rules({ conditions => [on('connection', 'other')], targets => [target('home')] },
+                         { conditions => [on('connection', 'datacentre')], targets => [target('hosted')] }))
+    . "\nagents \@tracker-core/data/agents.txt\ndatacentres 64502"
+--- more_headers
+User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0
+--- response_headers_like
+Location: https://hosted\.example/.*
+--- error_code: 302
+--- events
+{"rule": 2, "flags": 512}
