@@ -236,6 +236,19 @@ a_rate_of_an_address(void **state)
     assert_int_equal(w->report.taken[3], 2);
     assert_counts_right(w);
 
+    /* of IPv6 the /64 is one visitor, of a hash all bytes */
+    journal(w, 3, 4);
+    for (int seq = 1; seq <= 4; seq++)
+        click(w, 3, seq, 900000 + seq, 0, 1, 0, 9);
+    test_run(w->db.pool, "UPDATE clicks SET ip_form = CASE WHEN seq < 3 THEN 0 ELSE 2 END,"
+                         " ip = CASE seq % 2 WHEN 0 THEN x'20010db8000000000000000000000001' ELSE"
+                         " x'20010db80000000000000000000000ff' END WHERE journal_id = 3");
+    assert_int_equal(rollup_run(w->db.pool), DB_OK);
+    assert_int_equal(run(w, (struct rescore_request){ .rate = 1, .from_ms = 800000 }), DB_OK);
+    assert_int_equal(w->report.added[3], 1);
+    assert_int_equal(number(w, "SELECT seq AS n FROM click_verdicts WHERE journal_id = 3"), 2);
+    assert_counts_right(w);
+
     /* the minute before the range counts in */
     assert_int_equal(run(w, (struct rescore_request){ .rate = 4, .from_ms = 150000 }), DB_OK);
     assert_int_equal(w->report.added[3], 1);

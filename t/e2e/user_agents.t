@@ -57,6 +57,10 @@ is "$(wc -l <"$TOP/ids")" "$total" 'with a click id'
 drained() { affiliated stats --json | jq -e '[.journals[].pending] | add == 0' >/dev/null; }
 await 30 drained
 ok $? 'all arrive'
+# Edge and backend judge alike: by the same list, of the same bytes.
+agreed() { affiliated rescore --dry-run | tee "$TOP/rescore" | grep -q "^$total clicks judged, 0 would change"; }
+await 20 agreed
+ok $? 'the edge judged each as the backend does' || diag "$(cat "$TOP/rescore")"
 affiliated export clicks --format csv >"$TOP/clicks.csv"
 # A CSV meant for spreadsheets puts an apostrophe before what they would take for a formula.
 sqlite3 :memory: ".import --csv $TOP/clicks.csv clicks" 'SELECT user_agent FROM clicks' | sed "s/^'\([-=+@]\)/\1/" |

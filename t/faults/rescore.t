@@ -8,6 +8,11 @@
 
 CLICKS=60000
 fault_demo --workers 2
+# All of them come from one address.
+grep -q affiliate_rate "$STATE/etc/nginx.conf" ||
+    sed -i '0,/^ *affiliate_state /s//    affiliate_rate off;\n&/' "$STATE/etc/nginx.conf"
+reload
+ok $? 'an edge that minds no rate'
 awk -v n=$CLICKS 'BEGIN { for (i = 0; i < n; i++) print i % 3 ? "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Firefox/128.0 Old" \
                                                        : "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Firefox/128.0" }' \
     >"$TOP/agents"

@@ -69,7 +69,9 @@ verdict_hurried(struct db *db, int64_t from_ms, int64_t to_ms, int most, verdict
     struct db_stmt *stmt = db_prepare(
         db, "SELECT journal_id, seq FROM"
             " (SELECT c.journal_id AS journal_id, c.seq AS seq, c.time_ms AS time_ms,"
-            "   COUNT(*) OVER (PARTITION BY c.ip ORDER BY c.time_ms"
+            "   COUNT(*) OVER (PARTITION BY"
+            "    CASE WHEN length(c.ip) = 16 AND COALESCE(c.ip_form, 0) = 0 THEN substr(c.ip, 1, 8) ELSE c.ip END"
+            "    ORDER BY c.time_ms"
             "    RANGE BETWEEN 59999 PRECEDING AND CURRENT ROW) AS n"
             "  FROM clicks c JOIN journals j ON j.id = c.journal_id"
             "  WHERE c.seq < j.rolled_seq AND c.ip IS NOT NULL AND COALESCE(c.ip_form, 0) <> 1"

@@ -32,8 +32,8 @@ enum db_result verdict_clicks(struct db *db, int64_t journal_id, int64_t from, i
                               verdict_visit visit, void *ctx);
 
 /*
- * Clicks with more than `most` of their address within the minute that ends with them, themselves included, in
- * order of (journal, sequence).  Truncated addresses are many visitors': left out.
+ * Clicks with more than `most` of their address (of IPv6: of its /64) within the minute that ends with them, themselves
+ * included, in order of (journal, sequence).  Truncated addresses are many visitors': left out.
  */
 typedef enum db_result (*verdict_hurry)(void *ctx, int64_t journal_id, int64_t seq);
 enum db_result verdict_hurried(struct db *db, int64_t from_ms, int64_t to_ms, int most, verdict_hurry visit, void *ctx);
