@@ -3,8 +3,9 @@
  */
 #include "store/verdict.h"
 
-#define MINUTE_MS       INT64_C(60000)
-#define CLOCK_LENIENCE_MS INT64_C(86400000) /* between an edge's clock and ours */
+#define MINUTE_MS         INT64_C(60000)
+#define MS_PER_DAY        INT64_C(86400000)
+#define CLOCK_LENIENCE_MS MS_PER_DAY /* between an edge's clock and ours */
 
 enum db_result
 verdict_journals(struct db *db, int64_t after, int64_t from_ms, struct verdict_journal *out, int limit, int *found)
@@ -112,8 +113,8 @@ verdict_recount(struct db *db, const struct verdict_click *click, int clicks, in
     enum db_result result = db_exec(
         db,
         "UPDATE click_stats SET clicks = clicks + $5, uniques = uniques + $6, marked = marked - $5"
-        " WHERE day = $1 / 86400000 AND affiliate_id = $2 AND campaign_id = $3 AND link_id = $4",
-        "iiiiii", click->time_ms, click->affiliate_id, click->campaign_id, click->link_id, (int64_t) clicks,
+        " WHERE day = $1 AND affiliate_id = $2 AND campaign_id = $3 AND link_id = $4",
+        "iiiiii", click->time_ms / MS_PER_DAY, click->affiliate_id, click->campaign_id, click->link_id, (int64_t) clicks,
         (int64_t) uniques);
     return result == DB_OK && db_changes(db) != 1 ? DB_ABORT : result;
 }
