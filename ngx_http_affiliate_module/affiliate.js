@@ -14,7 +14,7 @@
     const endpoint = new URL(data.url || '/t/', (script && script.src) || location.href);
     const param = data.param || 'click_id';
     const codes = ['ref', 'via', 'aff', 'aff_id', 'a_aid', 'btag', 'fpr'];
-    const sites = [location.hostname].concat((data.hosts || '').split(/[\s,]+/).filter(Boolean));
+    const sites = [location.hostname.replace(/^www\./, '')].concat((data.hosts || '').split(/[\s,]+/).filter(Boolean));
 
     // Storage may be forbidden: then the id lives as long as the page.
     const load = (kind) => {
@@ -145,7 +145,7 @@
         track();
     };
     addEventListener('popstate', track);
-    addEventListener('DOMContentLoaded', frames);
+    document.addEventListener('DOMContentLoaded', frames);
 
     const start = () => {
         window.affiliate.ready = track();

@@ -90,8 +90,10 @@ ngx_http_affiliate_param_ours(ngx_http_affiliate_visit_t *visit, struct tracker_
 {
     static const struct tracker_str prefix = { TRACKER_COOKIE_PREFIX, sizeof(TRACKER_COOKIE_PREFIX) - 1 };
 
+    const struct tracker_str consent = { (char *) visit->conf->consent.param.data, visit->conf->consent.param.len };
+
     return ngx_http_affiliate_visit_field(&visit->event, ngx_http_affiliate_alias(visit->conf, name)) != NULL
-           || tracker_str_eq(name, TRACKER_STR("click_id"))
+           || tracker_str_eq(name, TRACKER_STR("click_id")) || tracker_str_eq(name, consent)
            || (name.len >= prefix.len && ngx_memcmp(name.data, prefix.data, prefix.len) == 0);
 }
 
