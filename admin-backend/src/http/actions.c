@@ -3,6 +3,7 @@
 
 #include "http/http.h"
 #include "service/catalog.h"
+#include "service/conversion.h"
 #include "service/money.h"
 #include "service/view.h"
 
@@ -80,6 +81,26 @@ payout_cancel_one(struct http_request *request, struct http_answer *answer)
         return;
     result = payout_cancel(request->service, &request->session.actor, id, reason, &payout, &error);
     answer_object(answer, 200, result, payout, &error);
+}
+
+/* ---- conflicts ---- */
+
+void
+conflict_resolve_one(struct http_request *request, struct http_answer *answer)
+{
+    static const char *const names[] = { "note", NULL };
+    struct service_error     error = { .fields = NULL };
+    const char              *note;
+    json_t                  *conflict = NULL;
+    int64_t                  id;
+    enum service_result      result;
+
+    if (!request_id(request, answer, 0, "conflict", &id) || !body_only(request, answer, names)
+        || !body_text(request, answer, "note", true, &note))
+        return;
+    result = conflict_close(request->service, &request->session.actor, id, request_version(request), note, &conflict,
+                            &error);
+    answer_object(answer, 200, result, conflict, &error);
 }
 
 /* ---- links and keys ---- */

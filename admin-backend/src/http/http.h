@@ -137,6 +137,7 @@ void link_archive(struct http_request *request, struct http_answer *answer);
 void api_user_key_add(struct http_request *request, struct http_answer *answer);
 void api_user_secret_renew(struct http_request *request, struct http_answer *answer);
 void api_user_key_revoke(struct http_request *request, struct http_answer *answer);
+void conflict_resolve_one(struct http_request *request, struct http_answer *answer);
 void payout_create_one(struct http_request *request, struct http_answer *answer);
 void payout_submit_one(struct http_request *request, struct http_answer *answer);
 void payout_pay_one(struct http_request *request, struct http_answer *answer);

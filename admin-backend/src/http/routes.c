@@ -2,6 +2,7 @@
 #include "http/http.h"
 #include "http/server.h"
 #include "service/catalog.h"
+#include "service/conversion.h"
 #include "service/money.h"
 
 static const struct resource programs = { "program", &program_list, NULL, program_edit, NULL };
@@ -13,6 +14,10 @@ static const struct resource links = { "link", &link_list, link_create, link_edi
 static const struct resource api_users = { "api_user", &api_user_list, api_user_create, api_user_edit, NULL };
 static const struct resource referrals = { "referral", &referral_list, NULL, referral_edit, referral_act };
 static const struct resource commissions = { "commission", &commission_list, NULL, NULL, commission_act };
+static const struct resource conversions = { "conversion", &conversion_list, NULL, NULL, NULL };
+static const struct resource refunds = { "refund", &refund_list, NULL, NULL, NULL };
+static const struct resource conflicts = { "conflict", &conflict_list, NULL, NULL, NULL };
+static const struct resource coupons = { "coupon", &coupon_list, coupon_create, coupon_edit, NULL };
 static const struct resource payouts = { "payout", &payout_list, NULL, NULL, NULL };
 static const struct resource staff = { "staff", &staff_list, staff_create, NULL, NULL };
 static const struct resource audit = { "audit entry", &audit_list, NULL, NULL, NULL };
@@ -69,6 +74,19 @@ const struct http_route http_route_table[] = {
     { "POST", ADMIN "/api_users/{id}/keys", ACCESS_ADMIN, api_user_key_add, &api_users },
     { "POST", ADMIN "/api_users/{id}/secret", ACCESS_ADMIN, api_user_secret_renew, &api_users },
     { "DELETE", ADMIN "/api_users/{id}/keys/{key_id}", ACCESS_ADMIN, api_user_key_revoke, &api_users },
+
+    { "GET", ADMIN "/coupons", ACCESS_STAFF | TAKES_QUERY, resource_list, &coupons },
+    { "POST", ADMIN "/coupons", ACCESS_WRITE, resource_create, &coupons },
+    { "GET", ADMIN "/coupons/{id}", ACCESS_STAFF, resource_get, &coupons },
+    { "PATCH", ADMIN "/coupons/{id}", ACCESS_WRITE, resource_edit, &coupons },
+
+    { "GET", ADMIN "/conversions", ACCESS_STAFF | TAKES_QUERY, resource_list, &conversions },
+    { "GET", ADMIN "/conversions/{id}", ACCESS_STAFF, resource_get, &conversions },
+    { "GET", ADMIN "/refunds", ACCESS_STAFF | TAKES_QUERY, resource_list, &refunds },
+    { "GET", ADMIN "/refunds/{id}", ACCESS_STAFF, resource_get, &refunds },
+    { "GET", ADMIN "/conflicts", ACCESS_STAFF | TAKES_QUERY, resource_list, &conflicts },
+    { "GET", ADMIN "/conflicts/{id}", ACCESS_STAFF, resource_get, &conflicts },
+    { "POST", ADMIN "/conflicts/{id}/resolve", ACCESS_WRITE | ACCESS_FINANCE, conflict_resolve_one, &conflicts },
 
     { "GET", ADMIN "/referrals", ACCESS_STAFF | TAKES_QUERY, resource_list, &referrals },
     { "POST", ADMIN "/referrals/bulk", ACCESS_WRITE | ACCESS_FINANCE, resource_bulk, &referrals },

@@ -109,7 +109,7 @@ add_coupon(struct db *db, const struct fact *fact, struct attribution *out)
         touch->from_ms = (uint64_t) row.valid_from_us / 1000;
         touch->to_ms = (uint64_t) row.valid_to_us / 1000;
         touch->inactive = strcmp(row.state, "active") != 0;
-        coupon_row_free(&row);
+        row_free(&coupon_table, &row);
     }
     out->texts[out->count++] = fact->coupon;
     return DB_OK;

@@ -10,7 +10,8 @@
 
 #include "store/list.h"
 
-extern const struct list_spec program_list, group_list, affiliate_list, campaign_list, link_list, api_user_list, audit_list;
+extern const struct list_spec program_list, group_list, affiliate_list, campaign_list, link_list, coupon_list;
+extern const struct list_spec api_user_list, audit_list;
 
 /* if_version 0: whatever the version (no If-Match was sent). */
 enum service_result group_create(const struct service *service, const struct actor *actor, const json_t *body,
@@ -38,6 +39,12 @@ enum service_result link_create(const struct service *service, const struct acto
                                 json_t **object, struct service_error *error);
 enum service_result link_edit(const struct service *service, const struct actor *actor, int64_t id, int64_t if_version,
                               const json_t *patch, json_t **object, struct service_error *error);
+
+enum service_result coupon_create(const struct service *service, const struct actor *actor, const json_t *body,
+                                  json_t **object, struct service_error *error);
+enum service_result coupon_edit(const struct service *service, const struct actor *actor, int64_t id,
+                                int64_t if_version, const json_t *patch, json_t **object,
+                                struct service_error *error);
 
 /* The answer of creation carries "key", of which only the hash is kept, and "secret", which is kept sealed: once. */
 enum service_result api_user_create(const struct service *service, const struct actor *actor, const json_t *body,

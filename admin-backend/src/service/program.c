@@ -1,4 +1,5 @@
 /* Programs, and the settings that most people know of them: the first program's, with the installation's. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,8 +11,12 @@
 #include "service/money.h"
 #include "service/view.h"
 #include "store/once.h"
+#include "tracker_attribution.h"
 
-enum { NAME, CURRENCY, TIME_ZONE, ATTRIBUTION, COOKIE_DAYS, FALLBACK, DOMAIN, COMMISSION, LAST, FIELDS };
+enum {
+    NAME, CURRENCY, TIME_ZONE, ATTRIBUTION, FIRST_SHARE, PRECEDENCE, RECURRING, COOKIE_DAYS, FALLBACK, DOMAIN,
+    COMMISSION, LAST, FIELDS
+};
 
 _Static_assert(FIELDS <= KIND_FIELDS_MAX, "a change has room for them");
 
@@ -20,10 +25,17 @@ _Static_assert(FIELDS <= KIND_FIELDS_MAX, "a change has room for them");
     [CURRENCY] = { "currency", FIELD_TEXT, 0, 3, 3, NULL, AT(currency), NULL },                                      \
     [TIME_ZONE] = { "time_zone", FIELD_CHOICE, 0, 0, 0, "UTC", AT(time_zone), NULL },                                \
     [ATTRIBUTION] = { "attribution", FIELD_CHOICE, 0, 0, 0, "last|first|both", AT(attribution), NULL },              \
+    [FIRST_SHARE] = { "first_share", FIELD_READ, 0, 0, 0, NULL, AT(first_share_ppm), share_read },                   \
+    [PRECEDENCE] = { "precedence", FIELD_READ, 0, 0, 0, NULL, AT(precedence), precedence_read },                     \
+    [RECURRING] = { "recurring_events", FIELD_READ, 0, 0, 0, NULL, AT(recurring_events), events_read },              \
     [COOKIE_DAYS] = { "cookie_days", FIELD_INT, 0, 1, 400, NULL, AT(cookie_days), NULL },                            \
     [FALLBACK] = { "fallback", FIELD_TEXT, 0, 0, DESTINATION_MAX, NULL, AT(fallback), NULL },                        \
     [DOMAIN] = { "tracking_domain", FIELD_READ, 0, 0, 0, NULL, AT(tracking_domain), domain_read },                   \
     [COMMISSION] = { "commission", FIELD_JSON, FIELD_NULLABLE, 0, 0, NULL, 0, NULL }
+
+static bool share_read(const json_t *json, struct value *value, char complaint[FIELD_COMPLAINT_MAX]);
+static bool precedence_read(const json_t *json, struct value *value, char complaint[FIELD_COMPLAINT_MAX]);
+static bool events_read(const json_t *json, struct value *value, char complaint[FIELD_COMPLAINT_MAX]);
 
 static const struct field program_fields[FIELDS + 1] = {
     [NAME] = { "name", FIELD_TEXT, 0, 1, 120, NULL, AT(name), NULL },
@@ -66,6 +78,64 @@ settings_edit(const struct service *service, const struct actor *actor, int64_t 
     if (result == SERVICE_OK)
         result = kind_edit(&settings_kind, service, actor, program, if_version, patch, NULL, NULL, error);
     return result == SERVICE_OK ? settings_get(service, object, error) : result;
+}
+
+/* ---- how conversions are attributed ---- */
+
+static bool
+share_read(const json_t *json, struct value *value, char complaint[FIELD_COMPLAINT_MAX])
+{
+    snprintf(complaint, FIELD_COMPLAINT_MAX, "is no percentage of 0 to 100");
+    return view_parse_percent(json_string_value(json), &value->number);
+}
+
+static bool
+keep_array(const json_t *json, struct value *value, char complaint[FIELD_COMPLAINT_MAX])
+{
+    value->text = json_dumps(json, JSON_COMPACT);
+    if (value->text == NULL)
+        snprintf(complaint, FIELD_COMPLAINT_MAX, "cannot be kept now");
+    return value->text != NULL;
+}
+
+/* All three, each once: what is missing would have a rank that nobody chose. */
+static bool
+precedence_read(const json_t *json, struct value *value, char complaint[FIELD_COMPLAINT_MAX])
+{
+    unsigned seen = 0;
+    size_t   i;
+    json_t  *item;
+
+    snprintf(complaint, FIELD_COMPLAINT_MAX, "is no order of click_id, cookie and coupon");
+    json_array_foreach(json, i, item) {
+        for (unsigned m = 0; json_is_string(item) && m < TRACKER_MEANS; m++) {
+            if (strcmp(json_string_value(item), tracker_touch_means_name((enum tracker_touch_means) m)) == 0)
+                seen |= 1u << m;
+        }
+    }
+    return json_array_size(json) == TRACKER_MEANS && seen == (1u << TRACKER_MEANS) - 1
+           && keep_array(json, value, complaint);
+}
+
+#define EVENTS_MAX 32
+
+static bool
+events_read(const json_t *json, struct value *value, char complaint[FIELD_COMPLAINT_MAX])
+{
+    size_t  i;
+    json_t *item;
+
+    snprintf(complaint, FIELD_COMPLAINT_MAX, "is no list of at most %d events, each 1 to 32 of a-z, 0-9 and _", EVENTS_MAX);
+    if (!json_is_array(json) || json_array_size(json) > EVENTS_MAX)
+        return false;
+    json_array_foreach(json, i, item) {
+        size_t len = json_string_length(item);
+
+        if (len < 1 || len > 32
+            || strspn(json_string_value(item), "abcdefghijklmnopqrstuvwxyz0123456789_") != len)
+            return false;
+    }
+    return keep_array(json, value, complaint);
 }
 
 /* ---- steps ---- */
@@ -148,11 +218,14 @@ settings_view(struct db *db, uint64_t now_us)
         return NULL;
     }
     parsed = status == NULL ? json_string("pending") : json_loads(status, JSON_DECODE_ANY, NULL);
-    view = json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:o, s:o, s:I}",
+    view = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:I, s:s, s:s, s:o, s:o, s:I}",
                      "program_name", program.name,
                      "currency", program.currency,
                      "time_zone", program.time_zone,
                      "attribution", program.attribution,
+                     "first_share", view_ppm(program.first_share_ppm),
+                     "precedence", json_loads(program.precedence, 0, NULL),
+                     "recurring_events", json_loads(program.recurring_events, 0, NULL),
                      "cookie_days", (json_int_t) program.cookie_days,
                      "fallback", program.fallback,
                      "tracking_domain", program.tracking_domain,
@@ -210,7 +283,10 @@ ensure(struct db *db, void *ctx)
         return rc == DB_ROW ? DB_OK : rc;
     row = (struct program_row){ .name = (char *) PROGRAM_UNNAMED, .currency = (char *) "EUR",
                                 .time_zone = (char *) "UTC", .attribution = (char *) "last", .cookie_days = 30,
-                                .fallback = (char *) "", .tracking_domain = (char *) "", .state = (char *) "active" };
+                                .fallback = (char *) "", .tracking_domain = (char *) "", .state = (char *) "active",
+                                .first_share_ppm = TRACKER_WHOLE_PPM / 2,
+                                .precedence = (char *) "[\"click_id\",\"cookie\",\"coupon\"]",
+                                .recurring_events = (char *) "[\"deposit\",\"rebill\",\"renewal\",\"recurring\"]" };
     rc = config_version_next(db, &row.version);
     if (rc == DB_OK)
         rc = row_insert(db, &program_table, &row, first->service->now_us());

@@ -422,7 +422,7 @@ coupon_complaint(struct db *db, int64_t program_id, const char *code, int64_t af
     if (!coupon_key(code, key) || coupon_find(db, program_id, key, &coupon) != DB_ROW)
         return "its coupon does not exist";
     complaint = coupon.affiliate_id == affiliate_id ? NULL : "its coupon belongs to another affiliate";
-    coupon_row_free(&coupon);
+    row_free(&coupon_table, &coupon);
     return complaint;
 }
 

@@ -23,12 +23,16 @@ static const struct row_column program_columns[] = {
     { "fallback", ROW_TEXT, AT(program_row, fallback) },
     { "tracking_domain", ROW_TEXT, AT(program_row, tracking_domain) },
     { "state", ROW_TEXT, AT(program_row, state) },
+    { "first_share_ppm", ROW_INT, AT(program_row, first_share_ppm) },
+    { "precedence", ROW_TEXT, AT(program_row, precedence) },
+    { "recurring_events", ROW_TEXT, AT(program_row, recurring_events) },
     { NULL, ROW_INT, 0 },
 };
 const struct row_table program_table =
     ROW_TABLE("programs",
-              "version, name, currency, time_zone, attribution, cookie_days, fallback, tracking_domain, state",
-              "$1, $2, $3, $4, $5, $6, $7, $8, $9", "$10", program_columns, struct program_row);
+              "version, name, currency, time_zone, attribution, cookie_days, fallback, tracking_domain, state,"
+              " first_share_ppm, precedence, recurring_events",
+              "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12", "$13", program_columns, struct program_row);
 
 static const struct row_column group_columns[] = {
     VERSION(group_row),

@@ -6,6 +6,7 @@
 #ifndef AFFILIATED_STORE_CATALOG_H
 #define AFFILIATED_STORE_CATALOG_H
 
+#include "store/coupon.h"
 #include "store/row.h"
 
 /* Of links and campaigns: times 0 are open ends, caps 0 none. */
@@ -15,8 +16,9 @@ struct limits {
 };
 
 struct program_row {
-    int64_t id, version, cookie_days;
+    int64_t id, version, cookie_days, first_share_ppm;
     char   *name, *currency, *time_zone, *attribution, *fallback, *state;
+    char   *precedence, *recurring_events; /* JSON arrays */
     char   *tracking_domain; /* "": links are shown at the installation's own address */
 };
 struct group_row {
@@ -62,6 +64,7 @@ union catalog_row {
     struct campaign_row  campaign;
     struct link_row      link;
     struct api_user_row  api_user;
+    struct coupon_row    coupon;
 };
 
 /* The program that everything new belongs to. DB_DONE: there is none yet. */

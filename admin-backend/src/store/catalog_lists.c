@@ -24,6 +24,7 @@ const struct list_spec program_list = {
     .select = "SELECT p.id AS id, p.name AS name, p.currency AS currency, p.time_zone AS time_zone,"
               " p.attribution AS attribution, p.cookie_days AS cookie_days, p.fallback AS fallback,"
               " p.tracking_domain AS tracking_domain, p.state AS state, p.created_us AS created_us,"
+              " p.first_share_ppm AS first_share_ppm, p.precedence AS precedence, p.recurring_events AS recurring_events,"
               " p.version AS version, " PLAN_COLUMNS " FROM programs p" PLAN_JOIN("program", "p.id"),
     .from = " FROM programs p",
     .id = "p.id",
@@ -35,12 +36,15 @@ const struct list_spec program_list = {
 static json_t *
 program_view(struct db_stmt *row)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:I}",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:I}",
                      "id", view_column_id(row, "id"),
                      "name", view_column_text(row, "name"),
                      "currency", view_column_text(row, "currency"),
                      "time_zone", view_column_text(row, "time_zone"),
                      "attribution", view_column_text(row, "attribution"),
+                     "first_share", view_ppm(db_int(row, "first_share_ppm")),
+                     "precedence", view_column_json(row, "precedence"),
+                     "recurring_events", view_column_json(row, "recurring_events"),
                      "cookie_days", (json_int_t) db_int(row, "cookie_days"),
                      "fallback", view_column_text(row, "fallback"),
                      "tracking_domain", view_column_text(row, "tracking_domain"),

@@ -4,24 +4,21 @@
 #ifndef AFFILIATED_STORE_COUPON_H
 #define AFFILIATED_STORE_COUPON_H
 
-#include "db/db.h"
+#include "store/row.h"
 
 #define COUPON_CODE_MAX 64
 
 struct coupon_row {
-    int64_t id, program_id, affiliate_id, campaign_id, valid_from_us, valid_to_us, version; /* campaign, times 0: none */
+    int64_t id, version, program_id, affiliate_id, campaign_id, valid_from_us, valid_to_us; /* campaign, times 0: none */
     char   *code, *state, *notes;
+    char   *code_key; /* what is compared */
 };
+extern const struct row_table coupon_table;
 
 /* Upper case of ASCII; false: no code that could exist.  key: COUPON_CODE_MAX + 1 bytes. */
 bool coupon_key(const char *code, char *key);
 
-/* DB_ROW, DB_DONE or an error; texts of a loaded row are owned by it. */
-enum db_result coupon_load(struct db *db, int64_t id, struct coupon_row *row);
+/* DB_ROW (row_free it), DB_DONE or an error. */
 enum db_result coupon_find(struct db *db, int64_t program_id, const char *key, struct coupon_row *row);
-/* DB_CONFLICT: the program has this code. */
-enum db_result coupon_insert(struct db *db, struct coupon_row *row, const char *key, uint64_t now_us);
-enum db_result coupon_update(struct db *db, const struct coupon_row *row, uint64_t now_us);
-void           coupon_row_free(struct coupon_row *row);
 
 #endif

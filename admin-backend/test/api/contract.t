@@ -44,7 +44,7 @@ my %value = (
     page_size => 7, sort => '-created_at', status => 'pending,active', from => '2024-04-01T00:00:00Z',
     to => '2024-06-01T00:00:00%2B02:00', q => 'a', cursor => undef, code => 'x', event => 'sale', click_id => 'x',
     method => 'wallet', role => 'admin', actor => 'staff:1', object_type => 'staff', object_id => '1',
-    email => 'a@b.example',
+    email => q{a@b.example}, txid => q{x}, customer => q{x}, coupon => q{x}, reason => q{x}, kind => q{refund},
 );
 for my $operation (grep { /^GET/ && !/\{/ } @operations) {
     my (undef, $path) = split / /, $operation;
@@ -74,7 +74,7 @@ sub replay {
 $api->patch('groups/1', { name => 'Before' });    # leaves the examples their names
 $api->patch('campaigns/1', { name => 'Before' });
 $api->say('advance', 3 * 365 * 86400);            # their dates are past
-for (qw(groups affiliates campaigns links api_users staff)) {
+for (qw(groups affiliates campaigns links coupons api_users staff)) {
     my $object = replay('post', $_, $_, 201);
     my $path = "$_/$object->{id}";
     delete @$object{qw(key secret)};    # shown once
@@ -86,6 +86,8 @@ replay('post', 'api_users/{id}/secret', 'api_users/1/secret', 201);
 replay('patch', 'programs/{id}', 'programs/1', 200);
 replay('patch', 'settings', 'settings', 200);
 my $referral = $api->say('sell', '100.00', 'EUR', 'EXAMPLE', $api->{program}{link});
+$api->say('sell', '101.00', 'EUR', 'EXAMPLE', $api->{program}{link});
+replay('post', 'conflicts/{id}/resolve', 'conflicts/1/resolve', 200);
 replay('post', 'affiliates/bulk', 'affiliates/bulk', 200);
 replay('post', 'referrals/bulk', 'referrals/bulk', 200);
 replay('patch', 'referrals/{id}', "referrals/$referral->{id}", 200);

@@ -1,0 +1,426 @@
+/*
+ * Whose a conversion is, from facts to referrals: shares of first and last touch, coupons, customers, pixels.
+ *
+ * What could break: a share that is lost or paid twice, a coupon that pays after its end, a retargeting click that
+ * steals somebody's depositing customer, a browser that claims what a server did not say.
+ */
+#include "test_money.h"
+
+struct others {
+    int64_t bob, theirs; /* and his link */
+};
+
+static struct others
+with_bob(struct money *m)
+{
+    struct others others = { .bob = make_affiliate(m, "bob", "approved", m->group) };
+
+    others.theirs = make_link(m, others.bob, m->campaign);
+    return others;
+}
+
+static __attribute__((format(printf, 2, 3))) void
+set(struct money *m, const char *format, ...)
+{
+    char    text[512];
+    va_list args;
+    json_t *settings;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    json_t *patch = json_of("%s", text);
+    must(m, settings_edit(m->service, &test_admin, 0, patch, &settings, &m->error));
+    json_decref(patch);
+    json_decref(settings);
+}
+
+static int64_t
+of(struct money *m, int64_t affiliate)
+{
+    return number(m, "SELECT COALESCE(SUM(amount_minor), 0) AS n FROM commissions WHERE affiliate_id = %lld"
+                     " AND status <> 'rejected'", (long long) affiliate);
+}
+
+static int64_t
+referrals(struct money *m, int64_t affiliate)
+{
+    return number(m, "SELECT COUNT(*) AS n FROM referrals WHERE affiliate_id = %lld AND superseded = 0",
+                  (long long) affiliate);
+}
+
+static int64_t
+outcomes(struct money *m, const char *outcome)
+{
+    return number(m, "SELECT COUNT(*) AS n FROM conversion_facts WHERE outcome = '%s'", outcome);
+}
+
+/* A visit of theirs, then one of ours: the click id of the second. */
+static void
+two_visits(struct money *m, int64_t theirs, char first[TRACKER_CLICK_ID_LEN + 1])
+{
+    memcpy(first, click(m, theirs, 0, NULL), TRACKER_CLICK_ID_LEN + 1);
+    test_clock_us += SECOND_US;
+    click(m, m->link, 0, first);
+}
+
+/* ---- both ---- */
+
+static void
+test_first_and_last_share(void **state)
+{
+    static const struct {
+        const char *share, *amount;
+        int64_t     first, last;
+    } cases[] = {
+        { "50", "100.00", 1000, 1000 },
+        { "50", "0.05", 1, 0 },      /* one cent: a tie goes to the first touch */
+        { "33.3333", "0.15", 1, 2 }, /* three cents */
+        { "40", "100.03", 800, 1201 },
+        { "0", "100.00", 0, 2000 },
+        { "100", "100.00", 2000, 0 },
+        { "0.0001", "0.05", 0, 1 },
+    };
+    struct money *m = *state;
+    struct others other = with_bob(m);
+    char          first[TRACKER_CLICK_ID_LEN + 1], txid[8];
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int64_t before[2] = { of(m, other.bob), of(m, m->affiliate) };
+
+        set(m, "{\"attribution\":\"both\",\"first_share\":\"%s\"}", cases[i].share);
+        two_visits(m, other.theirs, first);
+        snprintf(txid, sizeof(txid), "t%zu", i);
+        tell(m, &(struct sale){ .click = m->click, .amount = cases[i].amount, .txid = txid });
+        derive_all(m);
+        assert_int_equal(of(m, other.bob) - before[0], cases[i].first);
+        assert_int_equal(of(m, m->affiliate) - before[1], cases[i].last);
+        must_verify(m);
+    }
+
+    /* One affiliate twice is one whole; and so is who is alone in the window. */
+    int64_t before = referrals(m, m->affiliate);
+    two_visits(m, m->link, first);
+    tell(m, &(struct sale){ .click = m->click, .amount = "100.00", .txid = "alone" });
+    derive_all(m);
+    assert_int_equal(referrals(m, m->affiliate), before + 1);
+    assert_int_equal(number(m, "SELECT share_ppm AS n FROM referrals ORDER BY id DESC LIMIT 1"), 1000000);
+    must_verify(m);
+}
+
+/* Each by his own plan; each goes his own way; a refund takes from both what is theirs. */
+static void
+test_shares_live_apart(void **state)
+{
+    struct money *m = *state;
+    struct others other = with_bob(m);
+    json_t       *patch = json_of("{\"commission\":{\"type\":\"fixed\",\"amount\":{\"amount\":\"7.01\",\"currency\":\"EUR\"}}}");
+    char          first[TRACKER_CLICK_ID_LEN + 1];
+    int64_t       theirs;
+
+    must(m, affiliate_edit(m->service, &test_admin, other.bob, 0, patch, NULL, &m->error));
+    json_decref(patch);
+    set(m, "{\"attribution\":\"both\"}");
+    two_visits(m, other.theirs, first);
+    tell(m, &(struct sale){ .click = m->click, .amount = "100.00", .txid = "a" });
+    derive_all(m);
+    assert_int_equal(of(m, other.bob), 351);
+    assert_int_equal(of(m, m->affiliate), 1000);
+
+    theirs = number(m, "SELECT id AS n FROM referrals WHERE affiliate_id = %lld", (long long) other.bob);
+    must(m, referral_act(m->service, &test_admin, theirs, "approve", NULL, NULL, &m->error));
+    tell(m, &(struct sale){ .txid = "a", .refund_id = "r1", .amount = "50.00", .status = TRACKER_CONVERSION_REFUND });
+    derive_all(m);
+    assert_int_equal(of(m, other.bob), 351); /* a fixed amount is for the order */
+    assert_int_equal(of(m, m->affiliate), 500);
+    must_verify(m);
+    tell(m, &(struct sale){ .txid = "a", .status = TRACKER_CONVERSION_REJECTED });
+    derive_all(m);
+    assert_int_equal(of(m, other.bob) + of(m, m->affiliate), 0);
+    assert_int_equal(number(m, "SELECT COUNT(*) AS n FROM referrals WHERE status = 'rejected'"), 2);
+    must_verify(m);
+}
+
+/* ---- coupons and precedence ---- */
+
+static int64_t
+make_coupon(struct money *m, const char *code, int64_t affiliate, const char *more)
+{
+    return make(m, coupon_create, json_of("{\"code\":\"%s\",\"affiliate_id\":\"%lld\"%s}", code, (long long) affiliate,
+                                          more));
+}
+
+static void
+test_a_coupon_decides_where_nothing_else_does(void **state)
+{
+    struct money *m = *state;
+    struct others other = with_bob(m);
+    json_t       *patch, *body;
+
+    make_coupon(m, "Bob-10", other.bob, "");
+    body = json_of("{\"code\":\"bOB-10\",\"affiliate_id\":\"%lld\"}", (long long) m->affiliate);
+    must_refuse(m, coupon_create(m->service, &test_admin, body, NULL, &m->error), "duplicate");
+    json_decref(body);
+    tell(m, &(struct sale){ .txid = "a", .amount = "100.00", .coupon = "BOB-10" });
+    derive_all(m);
+    assert_int_equal(of(m, other.bob), 2000);
+    assert_int_equal(number(m, "SELECT COUNT(*) AS n FROM referrals WHERE click_id IS NULL AND link_id IS NULL"
+                               " AND json_extract(why, '$.step') = 'coupon'"), 1);
+
+    /* A click is stronger, unless the program says otherwise. */
+    tell(m, &(struct sale){ .txid = "b", .amount = "100.00", .coupon = "bob-10", .click = click(m, m->link, 0, NULL) });
+    derive_all(m);
+    assert_int_equal(of(m, m->affiliate), 2000);
+    set(m, "{\"precedence\":[\"coupon\",\"click_id\",\"cookie\"]}");
+    tell(m, &(struct sale){ .txid = "c", .amount = "100.00", .coupon = "bob-10", .click = click(m, m->link, 0, NULL) });
+    derive_all(m);
+    assert_int_equal(of(m, other.bob), 4000);
+
+    /* Paused: the click again. A code that nobody has: nobody, at once. */
+    patch = json_of("{\"state\":\"paused\"}");
+    must(m, coupon_edit(m->service, &test_admin, 1, 0, patch, NULL, &m->error));
+    json_decref(patch);
+    tell(m, &(struct sale){ .txid = "d", .amount = "100.00", .coupon = "bob-10", .click = click(m, m->link, 0, NULL) });
+    tell(m, &(struct sale){ .amount = "100.00", .coupon = "no such" });
+    derive_all(m);
+    assert_int_equal(of(m, m->affiliate), 4000);
+    assert_int_equal(outcomes(m, "unattributed"), 1);
+    must_verify(m);
+}
+
+static void
+test_a_coupon_has_dates(void **state)
+{
+    struct money *m = *state;
+    struct others other = with_bob(m);
+    uint64_t      start_ms = test_now_us() / 1000; /* the fixture's clock: 12:00:01 */
+
+    make_coupon(m, "HOUR", other.bob,
+                ",\"valid_from\":\"2024-05-01T12:00:01Z\",\"valid_to\":\"2024-05-01T13:00:01Z\"");
+    const struct { uint64_t at_ms; bool earns; } cases[] = {
+        { start_ms - 1, false }, { start_ms, true }, { start_ms + 3600000 - 1, true }, { start_ms + 3600000, false },
+    };
+    test_clock_us += 2 * 3600 * SECOND_US;
+    for (size_t i = 0; i < 4; i++) {
+        int64_t before = referrals(m, other.bob);
+
+        tell(m, &(struct sale){ .amount = "10.00", .coupon = "hour", .event_time_ms = cases[i].at_ms });
+        derive_all(m);
+        assert_int_equal(referrals(m, other.bob) - before, cases[i].earns);
+    }
+    must_verify(m);
+}
+
+static void
+test_settings_of_attribution(void **state)
+{
+    static const char *const bad[][2] = {
+        { "first_share", "\"101\"" }, { "first_share", "50" }, { "precedence", "[\"click_id\",\"cookie\"]" },
+        { "precedence", "[\"click_id\",\"cookie\",\"cookie\"]" }, { "precedence", "[\"click_id\",\"cookie\",\"luck\"]" },
+        { "recurring_events", "[\"Deposit\"]" }, { "recurring_events", "\"deposit\"" }, { "attribution", "\"middle\"" },
+    };
+    struct money *m = *state;
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        json_t *patch = json_of("{\"%s\":%s}", bad[i][0], bad[i][1]), *settings;
+
+        must_blame(m, settings_edit(m->service, &test_admin, 0, patch, &settings, &m->error), bad[i][0]);
+        json_decref(patch);
+    }
+}
+
+/* ---- customers ---- */
+
+static void
+test_a_customer_sticks(void **state)
+{
+    struct money *m = *state;
+    struct others other = with_bob(m);
+
+    tell(m, &(struct sale){ .event = "registration", .txid = "r", .customer = "eve", .click = click(m, m->link, 0, NULL) });
+    derive_all(m);
+    test_clock_us += 3 * DAY_US;
+    /* A retargeting click of Bob's does not steal Ada's depositing customer ... */
+    tell(m, &(struct sale){ .event = "deposit", .txid = "d1", .amount = "100.00", .customer = "eve",
+                            .click = click(m, other.theirs, 0, NULL) });
+    /* ... nor need there be a click at all ... */
+    tell(m, &(struct sale){ .event = "deposit", .txid = "d2", .amount = "50.00", .customer = "eve" });
+    /* ... but what is no recurring event goes to who brought it. */
+    tell(m, &(struct sale){ .event = "sale", .txid = "s1", .amount = "10.00", .customer = "eve",
+                            .click = click(m, other.theirs, 0, NULL) });
+    derive_all(m);
+    assert_int_equal(of(m, m->affiliate), 3000);
+    assert_int_equal(of(m, other.bob), 200);
+    assert_int_equal(number(m, "SELECT COUNT(*) AS n FROM customers"), 1);
+    must_verify(m);
+
+    /* Which events recur is the program's to say. */
+    set(m, "{\"recurring_events\":[\"sale\"]}");
+    tell(m, &(struct sale){ .event = "sale", .txid = "s2", .amount = "10.00", .customer = "eve",
+                            .click = click(m, other.theirs, 0, NULL) });
+    tell(m, &(struct sale){ .event = "deposit", .txid = "d3", .amount = "10.00", .customer = "eve",
+                            .click = click(m, other.theirs, 0, NULL) });
+    derive_all(m);
+    assert_int_equal(of(m, m->affiliate), 3200);
+    assert_int_equal(of(m, other.bob), 400);
+    must_verify(m);
+}
+
+static void
+test_a_deposit_before_its_registration(void **state)
+{
+    struct money *m = *state;
+
+    tell(m, &(struct sale){ .event = "deposit", .txid = "d1", .amount = "100.00", .customer = "eve" });
+    derive_all(m);
+    assert_int_equal(outcomes(m, "parked"), 1);
+    tell(m, &(struct sale){ .event = "registration", .customer = "eve", .click = click(m, m->link, 0, NULL) });
+    derive_all(m);
+    test_clock_us += 60 * SECOND_US;
+    derive_all(m);
+    assert_int_equal(of(m, m->affiliate), 2000);
+
+    /* Nobody ever brought him: a conversion of nobody's, after a while. */
+    tell(m, &(struct sale){ .event = "deposit", .txid = "d2", .amount = "100.00", .customer = "mallory" });
+    test_clock_us += 3600 * SECOND_US;
+    derive_all(m);
+    assert_int_equal(outcomes(m, "unattributed"), 1);
+    must_verify(m);
+}
+
+static void
+test_shared_customers_stay_shared(void **state)
+{
+    struct money *m = *state;
+    struct others other = with_bob(m);
+    char          first[TRACKER_CLICK_ID_LEN + 1];
+
+    set(m, "{\"attribution\":\"both\",\"first_share\":\"25\"}");
+    two_visits(m, other.theirs, first);
+    tell(m, &(struct sale){ .event = "registration", .customer = "eve", .click = m->click });
+    tell(m, &(struct sale){ .event = "deposit", .txid = "d", .amount = "100.00", .customer = "eve" });
+    derive_all(m);
+    assert_int_equal(of(m, other.bob), 500);
+    assert_int_equal(of(m, m->affiliate), 1500);
+    must_verify(m);
+}
+
+/* ---- pixels ---- */
+
+static void
+test_a_pixel_is_only_a_browser(void **state)
+{
+    struct money *m = *state;
+    char          id[TRACKER_CLICK_ID_LEN + 1];
+
+    memcpy(id, click(m, m->link, 0, NULL), sizeof(id));
+    tell(m, &(struct sale){ .pixel = true, .txid = "a", .amount = "9999.00", .cookie_last = id, .customer = "eve",
+                            .status = TRACKER_CONVERSION_APPROVED });
+    derive_all(m);
+    assert_int_equal(number(m, "SELECT COUNT(*) AS n FROM conversions WHERE amount_minor IS NULL AND verified = 0"
+                               " AND status = 'pending'"), 1);
+    assert_int_equal(number(m, "SELECT COUNT(*) AS n FROM referrals WHERE verified = 0 AND status = 'pending'"), 1);
+    assert_int_equal(of(m, m->affiliate), 0);
+    assert_int_equal(number(m, "SELECT COUNT(*) AS n FROM customers"), 0); /* or browsers would steal customers */
+
+    /* It moves nothing and takes nothing back; its page may be loaded again. */
+    tell(m, &(struct sale){ .pixel = true, .txid = "a", .cookie_last = id, .status = TRACKER_CONVERSION_REJECTED });
+    tell(m, &(struct sale){ .pixel = true, .txid = "a", .cookie_last = id, .status = TRACKER_CONVERSION_REFUND });
+    tell(m, &(struct sale){ .pixel = true, .cookie_last = id });
+    tell(m, &(struct sale){ .pixel = true, .cookie_last = id });
+    derive_all(m);
+    assert_int_equal(outcomes(m, "repeated"), 2);
+    assert_int_equal(outcomes(m, "conflict"), 1);
+    assert_int_equal(number(m, "SELECT COUNT(*) AS n FROM conversions"), 2);
+    must_verify(m);
+
+    /* The server, which knows no click, says what it was worth; a refund had waited for that. */
+    tell(m, &(struct sale){ .txid = "a", .refund_id = "r", .amount = "25.00", .status = TRACKER_CONVERSION_REFUND });
+    tell(m, &(struct sale){ .txid = "a", .amount = "100.00", .customer = "eve" });
+    derive_all(m);
+    assert_int_equal(outcomes(m, "confirmed"), 1);
+    test_clock_us += 60 * SECOND_US;
+    derive_all(m);
+    assert_int_equal(of(m, m->affiliate), 1500);
+    assert_int_equal(number(m, "SELECT COUNT(*) AS n FROM referrals WHERE verified = 1"), 1);
+    must_verify(m);
+}
+
+/* The server was quicker than the thank-you page: it waits for whom the page names. */
+static void
+test_a_server_before_its_pixel(void **state)
+{
+    struct money *m = *state;
+
+    tell(m, &(struct sale){ .txid = "a", .amount = "100.00" });
+    derive_all(m);
+    assert_int_equal(outcomes(m, "parked"), 1);
+    tell(m, &(struct sale){ .pixel = true, .txid = "a", .cookie_last = click(m, m->link, 0, NULL) });
+    derive_all(m);
+    test_clock_us += 60 * SECOND_US;
+    derive_all(m);
+    assert_int_equal(of(m, m->affiliate), 2000);
+    must_verify(m);
+}
+
+/* Somebody guesses order numbers: what he claims goes to whom the server names, whatever was decided meanwhile. */
+static void
+test_a_claim_gives_way(void **state)
+{
+    struct money *m = *state;
+    struct others other = with_bob(m);
+    json_t       *patch = json_of("{\"commission\":{\"type\":\"fixed\",\"amount\":{\"amount\":\"5.00\",\"currency\":\"EUR\"}}}");
+    int64_t       claim;
+
+    must(m, group_edit(m->service, &test_admin, m->group, 0, patch, NULL, &m->error));
+    json_decref(patch);
+    tell(m, &(struct sale){ .pixel = true, .txid = "next order", .cookie_last = click(m, other.theirs, 0, NULL) });
+    derive_all(m);
+    assert_int_equal(of(m, other.bob), 500);
+    claim = number(m, "SELECT MAX(id) AS n FROM referrals");
+    must(m, referral_act(m->service, &test_admin, claim, "approve", NULL, NULL, &m->error));
+
+    tell(m, &(struct sale){ .txid = "next order", .amount = "100.00", .click = click(m, m->link, 0, NULL) });
+    derive_all(m);
+    assert_int_equal(of(m, other.bob), 0);
+    assert_int_equal(of(m, m->affiliate), 500);
+    assert_int_equal(number(m, "SELECT superseded AS n FROM referrals WHERE id = %lld", (long long) claim), 1);
+    must_refuse(m, referral_act(m->service, &test_admin, claim, "reopen", "please", NULL, &m->error), "superseded");
+    must_verify(m);
+}
+
+static void
+test_a_pixels_first_and_last(void **state)
+{
+    struct money *m = *state;
+    struct others other = with_bob(m);
+    char          first[TRACKER_CLICK_ID_LEN + 1];
+
+    set(m, "{\"attribution\":\"first\"}");
+    two_visits(m, other.theirs, first);
+    tell(m, &(struct sale){ .pixel = true, .txid = "a", .cookie_first = first, .cookie_last = m->click });
+    derive_all(m);
+    assert_int_equal(referrals(m, other.bob), 1);
+    assert_int_equal(referrals(m, m->affiliate), 0);
+    must_verify(m);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        money_test(test_first_and_last_share),
+        money_test(test_shares_live_apart),
+        money_test(test_a_coupon_decides_where_nothing_else_does),
+        money_test(test_a_coupon_has_dates),
+        money_test(test_settings_of_attribution),
+        money_test(test_a_customer_sticks),
+        money_test(test_a_deposit_before_its_registration),
+        money_test(test_shared_customers_stay_shared),
+        money_test(test_a_pixel_is_only_a_browser),
+        money_test(test_a_server_before_its_pixel),
+        money_test(test_a_claim_gives_way),
+        money_test(test_a_pixels_first_and_last),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
