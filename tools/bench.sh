@@ -71,7 +71,7 @@ bench_start() {
     taskset -apc 1 "$(cat "$STATE/run/affiliated.pid")" >/dev/null
 
     BENCH_CODE=$(jq -r '.links[0].code' "$STATE/demo.json")
-    head=$(curl -sS -o /dev/null -D - "$(demo_link)?sub1=news&source=mail" | tr -d '\r')
+    head=$(curl -sS -A "$BENCH_AGENT" -o /dev/null -D - "$(demo_link)?sub1=news&source=mail" | tr -d '\r')
     BENCH_COOKIE=$(sed -n 's/^Set-Cookie: \([^;]*\);.*/\1/p' <<<"$head")
     BENCH_DESTINATION=$(sed -n 's/^Location: //p' <<<"$head")
     [ -n "$BENCH_COOKIE" ] && [ -n "$BENCH_DESTINATION" ] || die "the demo's link does not answer like a click"
