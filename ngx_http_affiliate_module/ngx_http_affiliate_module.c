@@ -15,7 +15,7 @@
  *     fields.c alias.c check.c             its parameters: names, whose names, meaning
  *     snapshot.c                           what all of them look things up in
  *     status.c metrics.c variables.c answer.c   what others see
- *     conf.c zone.c                        configuration, shared memory
+ *     conf.c location.c zone.c             configuration, shared memory
  *     and the wire side behind ngx_http_affiliate.h
  */
 #include "ngx_http_affiliate_visitor.h"

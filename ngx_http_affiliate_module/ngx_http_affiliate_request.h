@@ -244,7 +244,10 @@ struct tracker_str ngx_http_affiliate_address_text(const struct tracker_click *e
 
 extern ngx_conf_enum_t ngx_http_affiliate_ip_names[];
 
-/* ---- setters and checks (conf.c, zone.c) ---- */
+/* ---- setters and checks (conf.c, location.c, zone.c) ---- */
+
+/* True when arg begins with name; rest is what follows. */
+ngx_uint_t ngx_http_affiliate_option(ngx_str_t *arg, const char *name, ngx_str_t *rest);
 
 void *ngx_http_affiliate_create_main_conf(ngx_conf_t *cf);
 char *ngx_http_affiliate_init_main_conf(ngx_conf_t *cf, void *conf);
