@@ -437,6 +437,10 @@ CREATE TABLE conversions (
     UNIQUE (program_id, event, txid)
 ) @strict@;
 CREATE INDEX conversions_created ON conversions (created_us, id);
+CREATE INDEX conversions_txid ON conversions (txid);
+CREATE INDEX conversions_click ON conversions (click_id) WHERE click_id IS NOT NULL;
+CREATE INDEX conversions_customer ON conversions (customer) WHERE customer IS NOT NULL;
+CREATE INDEX conversions_coupon ON conversions (coupon) WHERE coupon IS NOT NULL;
 
 -- What was taken back of an order.  What goes beyond it is kept and not applied.
 CREATE TABLE refunds (
@@ -452,6 +456,7 @@ CREATE TABLE refunds (
     created_us    @int@ NOT NULL,
     UNIQUE (conversion_id, refund_id)
 ) @strict@;
+CREATE INDEX refunds_created ON refunds (created_us, id);
 
 -- Who earned a customer's first conversion: recurring events are his, whoever is clicked later.
 CREATE TABLE customers (
@@ -536,7 +541,7 @@ CREATE TABLE referrals (
     notes         TEXT NOT NULL DEFAULT '',
     part          @int@ NOT NULL DEFAULT 0 CHECK (part IN (0, 1)),  -- of a shared conversion: 0 the first touch's, 1 the last's
     share_ppm     @int@ NOT NULL DEFAULT 1000000 CHECK (share_ppm BETWEEN 1 AND 1000000),
-    verified      @int@ NOT NULL DEFAULT 1 CHECK (verified IN (0, 1)),
+    verified      @int@ NOT NULL DEFAULT 1 CHECK (verified IN (0, 1)),  -- 0: only a browser named its touch
     superseded    @int@ NOT NULL DEFAULT 0 CHECK (superseded IN (0, 1)),  -- the advertiser's server named other touches than a pixel
     why           TEXT NOT NULL,               -- JSON: the winning touch, its rule, every candidate that lost; or {"manual":reason}
     created_us    @int@ NOT NULL,
@@ -544,6 +549,8 @@ CREATE TABLE referrals (
     version       @int@ NOT NULL DEFAULT 1
 ) @strict@;
 CREATE UNIQUE INDEX referrals_conversion ON referrals (conversion_id, affiliate_id) WHERE superseded = 0;
+CREATE INDEX referrals_of_conversion ON referrals (conversion_id);
+CREATE INDEX referrals_customer ON referrals (trader_id) WHERE trader_id IS NOT NULL;
 CREATE INDEX referrals_created ON referrals (created_us, id);
 CREATE INDEX referrals_affiliate ON referrals (affiliate_id, created_us, id);
 CREATE INDEX referrals_status ON referrals (status, created_us, id);

@@ -342,7 +342,25 @@ test_a_pixel_is_only_a_browser(void **state)
     test_clock_us += 60 * SECOND_US;
     derive_all(m);
     assert_int_equal(of(m, m->affiliate), 1500);
+    assert_int_equal(number(m, "SELECT COUNT(*) AS n FROM conversions WHERE verified = 1"), 1);
+    assert_int_equal(number(m, "SELECT COUNT(*) AS n FROM referrals WHERE verified = 1"), 0); /* whose it is, nobody else said */
+    must_verify(m);
+}
+
+/* The same touch by both: now it is the server's word. */
+static void
+test_a_pixel_and_a_server_agree(void **state)
+{
+    struct money *m = *state;
+    char          id[TRACKER_CLICK_ID_LEN + 1];
+
+    memcpy(id, click(m, m->link, 0, NULL), sizeof(id));
+    tell(m, &(struct sale){ .pixel = true, .txid = "a", .cookie_last = id });
+    tell(m, &(struct sale){ .txid = "a", .amount = "100.00", .click = id });
+    derive_all(m);
+    assert_int_equal(of(m, m->affiliate), 2000);
     assert_int_equal(number(m, "SELECT COUNT(*) AS n FROM referrals WHERE verified = 1"), 1);
+    assert_int_equal(number(m, "SELECT COUNT(*) AS n FROM referrals"), 1);
     must_verify(m);
 }
 
@@ -418,6 +436,7 @@ main(void)
         money_test(test_a_deposit_before_its_registration),
         money_test(test_shared_customers_stay_shared),
         money_test(test_a_pixel_is_only_a_browser),
+        money_test(test_a_pixel_and_a_server_agree),
         money_test(test_a_server_before_its_pixel),
         money_test(test_a_claim_gives_way),
         money_test(test_a_pixels_first_and_last),

@@ -260,6 +260,34 @@ test_fixed_amounts(void **state)
     must_verify(m);
 }
 
+/* Of a foreign order everything stays in its currency; a fixed amount in its own. */
+static void
+test_other_currencies(void **state)
+{
+    struct money *m = *state;
+    json_t       *patch = json_of("{\"commission\":{\"type\":\"fixed\",\"amount\":{\"amount\":\"5.00\",\"currency\":\"EUR\"}}}");
+
+    tell(m, &(struct sale){ .txid = "usd", .amount = "100.00", .currency = "USD", .click = click(m, m->link, 0, NULL) });
+    tell(m, &(struct sale){ .txid = "jpy", .amount = "1001", .currency = "JPY", .click = click(m, m->link, 0, NULL) });
+    derive_all(m);
+    tell(m, &(struct sale){ .txid = "usd", .refund_id = "r", .amount = "25.00", .currency = "USD",
+                            .status = TRACKER_CONVERSION_REFUND });
+    tell(m, &(struct sale){ .txid = "jpy", .refund_id = "r", .amount = "1", .currency = "JPY",
+                            .status = TRACKER_CONVERSION_REFUND });
+    derive_all(m);
+    assert_int_equal(number(m, "SELECT SUM(amount_minor) AS n FROM commissions WHERE currency = 'USD'"), 1500);
+    assert_int_equal(number(m, "SELECT SUM(amount_minor) AS n FROM commissions WHERE currency = 'JPY'"), 200);
+    must(m, group_edit(m->service, &test_admin, m->group, 0, patch, NULL, &m->error));
+    json_decref(patch);
+    tell(m, &(struct sale){ .txid = "fixed", .amount = "100.00", .currency = "USD", .click = click(m, m->link, 0, NULL) });
+    derive_all(m);
+    assert_int_equal(balance(m, "pending"), -500);
+    tell(m, &(struct sale){ .txid = "fixed", .refund_id = "r", .status = TRACKER_CONVERSION_REFUND });
+    derive_all(m);
+    assert_int_equal(balance(m, "pending"), 0);
+    must_verify(m);
+}
+
 /* Decisions of people among refunds: each time what stands is what is due. */
 static void
 test_decisions_between(void **state)
@@ -335,6 +363,7 @@ main(void)
         money_test(test_before_the_sale),
         money_test(test_a_chargeback_won_and_lost),
         money_test(test_fixed_amounts),
+        money_test(test_other_currencies),
         money_test(test_decisions_between),
         money_test(test_a_reversal_that_was_paid_before_its_commission),
     };

@@ -342,14 +342,18 @@ replace_winners(struct db *db, const struct derivation *d, const struct attribut
     return rc == DB_OK ? refer_all(db, d, attribution, conversion_id) : rc;
 }
 
-/* The browser had named the right one; what it could not say is the amount, and so what a share of it is. */
+/*
+ * What the browser could not say is the amount, and so what a share of it is.  by_server: it names that touch too; else
+ * the order is real, and whose it is stays a browser's word, for a person to judge.
+ */
 static enum db_result
-confirm_winner(struct db *db, const struct derivation *d, const struct referral_row *referral, int64_t event_time_ms)
+confirm_winner(struct db *db, const struct derivation *d, const struct referral_row *referral, bool by_server,
+               int64_t event_time_ms)
 {
     struct earning earning = { .affiliate_id = referral->affiliate_id, .part = referral->part,
                                .share_ppm = referral->share_ppm, .event_time_ms = event_time_ms };
     int64_t        commissions = 0;
-    enum db_result rc = referral_confirm(db, referral->id, d->fact.has_amount ? &d->fact.amount : NULL,
+    enum db_result rc = referral_confirm(db, referral->id, by_server, d->fact.has_amount ? &d->fact.amount : NULL,
                                          d->fact.customer[0] == '\0' ? NULL : d->fact.customer, d->now_us);
 
     if (rc == DB_OK && d->fact.status == TRACKER_CONVERSION_REJECTED && referral->state != REFERRAL_REJECTED)
@@ -390,7 +394,7 @@ confirm(struct db *db, const struct derivation *d, const struct conversion_row *
         rc = replace_winners(db, d, &attribution, referrals, count, known->id);
     } else {
         for (int i = 0; rc == DB_OK && i < count; i++)
-            rc = confirm_winner(db, d, &referrals[i], known->event_time_ms);
+            rc = confirm_winner(db, d, &referrals[i], attribution.verdict == ATTRIBUTION_WON, known->event_time_ms);
         if (rc == DB_OK && attribution.verdict == ATTRIBUTION_WON)
             rc = bind_customer(db, d, &attribution, known->id);
     }

@@ -46,9 +46,9 @@ enum db_result referrals_of_conversion(struct db *db, int64_t conversion_id,
                                        struct referral_row rows[REFERRALS_OF_CONVERSION], int *count);
 /* Others earn its conversion now: it stays for the record. */
 enum db_result referral_supersede(struct db *db, int64_t id);
-/* What a browser had said is now said by the advertiser. amount NULL: none. */
-enum db_result referral_confirm(struct db *db, int64_t id, const struct tracker_money *amount, const char *customer,
-                                uint64_t now_us);
+/* The advertiser confirms the order, and (verified) its touch. amount NULL: none. */
+enum db_result referral_confirm(struct db *db, int64_t id, bool verified, const struct tracker_money *amount,
+                                const char *customer, uint64_t now_us);
 /* DB_CONFLICT: it is not in `from` any more. */
 enum db_result referral_move(struct db *db, int64_t id, enum referral_state from, enum referral_state to,
                              const struct change *change);

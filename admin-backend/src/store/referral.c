@@ -105,9 +105,10 @@ referral_supersede(struct db *db, int64_t id)
 }
 
 enum db_result
-referral_confirm(struct db *db, int64_t id, const struct tracker_money *amount, const char *customer, uint64_t now_us)
+referral_confirm(struct db *db, int64_t id, bool verified, const struct tracker_money *amount, const char *customer,
+                 uint64_t now_us)
 {
-    struct db_stmt *row = db_prepare(db, "UPDATE referrals SET verified = 1, amount_minor = $2, currency = $3,"
+    struct db_stmt *row = db_prepare(db, "UPDATE referrals SET verified = $6, amount_minor = $2, currency = $3,"
                                          " trader_id = $4, updated_us = $5, version = version + 1 WHERE id = $1");
     enum db_result  rc;
 
@@ -120,6 +121,7 @@ referral_confirm(struct db *db, int64_t id, const struct tracker_money *amount, 
     }
     db_bind_text(row, 4, customer);
     db_bind_int(row, 5, (int64_t) now_us);
+    db_bind_int(row, 6, verified);
     rc = db_step(row);
     db_end(row);
     return rc == DB_DONE ? DB_OK : rc;

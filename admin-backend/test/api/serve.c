@@ -124,15 +124,26 @@ sold(struct money *m, const char *amount, const char *currency, const char *txid
 }
 
 static json_t *
+refunded(struct money *m, const char *amount, const char *currency, const char *txid, const char *refund_id)
+{
+    tell(m, &(struct sale){ .amount = amount, .currency = currency, .txid = txid, .refund_id = refund_id,
+                            .status = TRACKER_CONVERSION_REFUND });
+    derive_all(m);
+    return json_object();
+}
+
+static json_t *
 obey(struct money *m, const char *line)
 {
-    char               amount[32], currency[8], txid[64], word[8];
+    char               amount[32], currency[8], txid[64], refund_id[64], word[8];
     unsigned long long number;
 
     if (sscanf(line, "advance %llu", &number) == 1)
         clock_us = test_clock_us += number * SECOND_US;
     else if (sscanf(line, "sell %31s %7s %63s %llu", amount, currency, txid, &number) == 4)
         return sold(m, amount, currency, txid, (int64_t) number);
+    else if (sscanf(line, "refund %31s %7s %63s %63s", amount, currency, txid, refund_id) == 4)
+        return refunded(m, amount, currency, txid, refund_id);
     else if (sscanf(line, "ready %7s", word) == 1)
         is_ready = strcmp(word, "yes") == 0;
     else if (sscanf(line, "watch %63[^\n]", watched) == 1)
