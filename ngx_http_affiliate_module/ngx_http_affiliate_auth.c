@@ -28,7 +28,6 @@ static const ngx_http_affiliate_error_t *
 ngx_http_affiliate_verify_query(ngx_http_request_t *r, const ngx_http_affiliate_postback_t *postback,
                                 struct tracker_str form);
 static struct tracker_str ngx_http_affiliate_api_key(ngx_http_request_t *r);
-static struct tracker_str ngx_http_affiliate_header(ngx_http_request_t *r, struct tracker_str name);
 static struct tracker_str ngx_http_affiliate_argument(ngx_http_request_t *r, struct tracker_str name);
 static struct tracker_str ngx_http_affiliate_bearer(ngx_table_elt_t *authorization);
 
@@ -250,8 +249,7 @@ ngx_http_affiliate_api_key(ngx_http_request_t *r)
     return key.len != 0 ? key : ngx_http_affiliate_header(r, TRACKER_STR("authtoken"));
 }
 
-/* The first value of that header that is not empty; name is in lower case. */
-static struct tracker_str
+struct tracker_str
 ngx_http_affiliate_header(ngx_http_request_t *r, struct tracker_str name)
 {
     ngx_uint_t       i;

@@ -14,6 +14,9 @@ ngx_http_affiliate_pixel_fields(ngx_http_request_t *r, ngx_http_affiliate_fields
 static ngx_int_t ngx_http_affiliate_pixel_program(ngx_http_request_t *r, uint32_t *id);
 static void ngx_http_affiliate_pixel_cookie(ngx_http_request_t *r, const struct tracker_keys *keys,
                                             struct tracker_conversion *event);
+static ngx_uint_t ngx_http_affiliate_pixel_consent(ngx_http_request_t *r, ngx_http_affiliate_loc_conf_t *alcf);
+static struct tracker_str ngx_http_affiliate_pixel_address(ngx_http_affiliate_loc_conf_t *alcf,
+                                                           struct tracker_str ip, u_char space[16]);
 static uint32_t ngx_http_affiliate_pixel_sender(struct tracker_str ip);
 
 ngx_int_t
@@ -49,7 +52,9 @@ ngx_http_affiliate_pixel_handler(ngx_http_request_t *r)
 static const ngx_http_affiliate_error_t *
 ngx_http_affiliate_pixel_record(ngx_http_request_t *r, ngx_http_affiliate_ctx_t *ctx)
 {
+    u_char                            space[16];
     uint64_t                          journal, sequence, now_ms;
+    ngx_uint_t                        consent;
     ngx_time_t                       *tp = ngx_timeofday();
     ngx_table_elt_t                  *referer = r->headers_in.referer;
     struct tracker_conversion         event;
@@ -73,7 +78,10 @@ ngx_http_affiliate_pixel_record(ngx_http_request_t *r, ngx_http_affiliate_ctx_t 
     if (ngx_http_affiliate_pixel_program(r, &event.program) != NGX_OK) {
         return ngx_http_affiliate_error(PROGRAM_UNKNOWN);
     }
-    ngx_http_affiliate_pixel_cookie(r, amcf->keys, &event);
+    consent = ngx_http_affiliate_pixel_consent(r, alcf);
+    if (consent && alcf->cookie.enable) {
+        ngx_http_affiliate_pixel_cookie(r, amcf->keys, &event);
+    }
 
     error = ngx_http_affiliate_pixel_fields(r, &fields);
     if (error == NULL) {
@@ -84,7 +92,10 @@ ngx_http_affiliate_pixel_record(ngx_http_request_t *r, ngx_http_affiliate_ctx_t 
     }
 
     event.auth = TRACKER_AUTH_PIXEL;
-    if (referer != NULL) {
+    event.ip = ngx_http_affiliate_pixel_address(alcf, event.ip, space);
+    if (!consent) {
+        event.ip = TRACKER_STR_NONE;
+    } else if (referer != NULL) {
         event.referrer = (struct tracker_str){ (char *) referer->value.data,
                                                ngx_min(referer->value.len, TRACKER_FIELD_MAX) };
     }
@@ -161,16 +172,42 @@ static void
 ngx_http_affiliate_pixel_cookie(ngx_http_request_t *r, const struct tracker_keys *keys,
                                 struct tracker_conversion *event)
 {
-    struct tracker_cookie          cookie;
-    ngx_http_affiliate_loc_conf_t *alcf = ngx_http_get_module_loc_conf(r, ngx_http_affiliate_module);
+    struct tracker_cookie cookie;
 
-    if (alcf->cookie.enable
-        && tracker_cookie_read(keys, ngx_http_affiliate_cookies(r), event->program, &cookie)
-               == TRACKER_COOKIE_OK)
-    {
+    if (tracker_cookie_read(keys, ngx_http_affiliate_cookies(r), event->program, &cookie) == TRACKER_COOKIE_OK) {
         event->cookie_first = cookie.first_text;
         event->cookie_last = cookie.last_text;
     }
+}
+
+/* As affiliate_consent says of a click: what is asked there is asked of the same visitor here. */
+static ngx_uint_t
+ngx_http_affiliate_pixel_consent(ngx_http_request_t *r, ngx_http_affiliate_loc_conf_t *alcf)
+{
+    ngx_http_affiliate_visit_t visit;
+
+    ngx_memzero(&visit, sizeof(visit));
+    visit.request = r;
+    visit.conf = alcf;
+    if (tracker_str_eq(ngx_http_affiliate_header(r, TRACKER_STR("sec-gpc")), TRACKER_STR("1"))) {
+        visit.signals |= NGX_HTTP_AFFILIATE_SIGNAL_GPC;
+    }
+    if (tracker_str_eq(ngx_http_affiliate_header(r, TRACKER_STR("dnt")), TRACKER_STR("1"))) {
+        visit.signals |= NGX_HTTP_AFFILIATE_SIGNAL_DNT;
+    }
+    return !ngx_http_affiliate_consent_missing(&visit);
+}
+
+/* A conversion has no word for the form of its address: one that is hashed would pass for IPv6, so it is not kept. */
+static struct tracker_str
+ngx_http_affiliate_pixel_address(ngx_http_affiliate_loc_conf_t *alcf, struct tracker_str ip, u_char space[16])
+{
+    uint8_t form;
+
+    if (alcf->ip == NGX_HTTP_AFFILIATE_IP_HASH) {
+        return TRACKER_STR_NONE;
+    }
+    return ngx_http_affiliate_kept_address(alcf->ip, NULL, 0, ip, space, &form);
 }
 
 /* One IPv4 address, or the network of one IPv6 subscriber (a /64, RFC 4291). */

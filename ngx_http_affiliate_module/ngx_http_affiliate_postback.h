@@ -106,6 +106,9 @@ const ngx_http_affiliate_error_t *ngx_http_affiliate_access(ngx_http_request_t *
 /* The operator's affiliate_conversion token=, as this request makes it; empty: none. */
 ngx_int_t ngx_http_affiliate_token(ngx_http_request_t *r, ngx_str_t *token);
 
+/* The first value of that header that is not empty; name is in lower case. */
+struct tracker_str ngx_http_affiliate_header(ngx_http_request_t *r, struct tracker_str name);
+
 /* ---- conversion.c ---- */
 
 /* Checks and writes one conversion of a postback into the money journal.  NULL: it is written, not yet synced. */

@@ -16,7 +16,7 @@ our $px = 'location = /px { affiliate_pixel; } location = /px7 { affiliate_pixel
     location ~ ^/p/(\d+)$ { affiliate_pixel program=$1 rate=0; } location = /off { affiliate_cookie off; affiliate_pixel program=7; }
     location = /status { affiliate_status; } location = /postback { affiliate_conversion; }';
 
-add_block_preprocessor(sub { my ($block) = @_; $block->set_value('config', $px); });
+add_block_preprocessor(sub { my ($block) = @_; $block->set_value('config', $px) if !defined $block->config; });
 plan 'no_plan';
 run_tests();
 
@@ -155,3 +155,34 @@ affiliate_journal traffic=16m money=16m;
 [(200) x 21]
 --- events eval
 CORE::join "\n", '{"kind": "money", "auth": 1}', ('{"kind": "traffic", "auth": 4}') x 20
+
+
+
+=== TEST 8: what may not be kept of a visitor is not
+--- config
+location = /short { affiliate_ip truncate; affiliate_pixel program=7; }
+location = /none { affiliate_ip off; affiliate_pixel program=7; }
+location = /hash { affiliate_ip hash; affiliate_pixel program=7; }
+location = /ask { affiliate_consent param=ok required; affiliate_pixel program=7; }
+location = /px { affiliate_pixel program=7; }
+--- request eval
+["GET /short", "GET /none", "GET /hash", "GET /px", "GET /px?click_id=$::last", "GET /ask?coupon=C", "GET /ask?ok=1"]
+--- more_headers eval
+[(map { "${main::cookie}Referer: https://shop.example/$_" } 1 .. 3), ("${main::cookie}Referer: https://shop.example/4\nSec-GPC: 1") x 2, ($::cookie) x 2]
+--- error_code eval
+[(200) x 7]
+--- log
+accepted$
+accepted$
+accepted$
+click_id_missing$
+accepted$
+accepted$
+accepted$
+--- events
+{"ip": "127.0.0.0", "referrer": "https://shop.example/1"}
+{"ip": null, "referrer": "https://shop.example/2"}
+{"ip": null}
+{"ip": null, "referrer": null, "cookie_last": null, "click": {"verdict": "ok"}}
+{"ip": null, "coupon": "C", "cookie_first": null}
+{"ip": "127.0.0.1", "cookie_last": "~."}
