@@ -8,6 +8,7 @@
 use strict;
 use warnings;
 
+use Digest::SHA qw(hmac_sha256_hex);
 use File::Basename qw(dirname);
 use lib dirname(__FILE__) . "/lib";
 use Test::More;
@@ -59,6 +60,18 @@ close $file;
 open STDIN, "<", "$edge->{dir}/body" or die $!;
 like(curl(@key, "-H", "Content-Type: application/x-www-form-urlencoded", "-X", "POST", "-T", "-", "$url/postback"),
     qr{\AHTTP/2 200 .*"accepted"}s, "a body whose length nobody said");
+
+# The same, signed: a signature over query and form must cover a body that no header announced.
+my $sig = hmac_sha256_hex("click_id=$click&txid=unknown-length&user=3", "secret-of-the-test");
+for my $case (["unknown-length", 200, '"accepted"', "as it was signed"], ["changed", 401, '"signature_invalid"', "that was changed"]) {
+    my ($txid, $code, $says, $what) = @$case;
+    open $file, ">", "$edge->{dir}/body" or die $!;
+    print $file "click_id=$click&txid=$txid";
+    close $file;
+    open STDIN, "<", "$edge->{dir}/body" or die $!;
+    like(curl("-H", "Content-Type: application/x-www-form-urlencoded", "-X", "POST", "-T", "-", "$url/postback?user=3&sig=$sig"),
+        qr{\AHTTP/2 $code .*$says}s, "a signed body whose length nobody said, $what");
+}
 
 # One connection, a hundred streams: clicks, conversions and refusals together.
 my $before = $edge->status->{counters};

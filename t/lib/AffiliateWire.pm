@@ -33,7 +33,7 @@ program 1 1 1 30 EUR https://shop.example/
 campaign 1 1 1 spring -
 affiliate 1 2 Ann
 link 7 1 1 1 abc https://shop.example/land?cid={click_id}
-key 3 1 0 1 2 1 0 key-of-the-test
+key 3 1 0 1 2 1 0 key-of-the-test secret=secret-of-the-test
 END
 
 sub new {
