@@ -345,6 +345,8 @@ ngx_http_affiliate_adopt_drained(ngx_http_affiliate_held_t *held)
         ngx_free(held);
         return;
     }
+    /* What a killed worker had made ahead would else lie there, and count, as long as the journal is retained. */
+    ngx_http_affiliate_journal_gave_back(kind, tracker_journal_trim(held->journal));
     sidecar.incarnation = held->sender.incarnation;
     sidecar.end = held->sender.end;
     sidecar.drained_ms = held->drained_ms != 0 ? held->drained_ms : ngx_http_affiliate_wall_ms();

@@ -15,6 +15,8 @@
 /* Less than a journal's first segments and their spares could never accept anything. */
 #define NGX_HTTP_AFFILIATE_QUOTA_MIN (16 * 1024 * 1024)
 
+#define NGX_HTTP_AFFILIATE_RETAIN_MAX (10 * 366 * 24 * 60 * 60) /* s; in milliseconds it still fits everywhere */
+
 static char *ngx_http_affiliate_check_edge(ngx_conf_t *cf, void *post, void *data);
 static char *ngx_http_affiliate_check_snapshot(ngx_conf_t *cf, void *post, void *data);
 static char *ngx_http_affiliate_default_edge(ngx_conf_t *cf, ngx_http_affiliate_main_conf_t *amcf);
@@ -371,7 +373,8 @@ ngx_http_affiliate_parse_retain(ngx_str_t *text, time_t *retain)
         return "is duplicate";
     }
     *retain = ngx_parse_time(text, 1);
-    return *retain == (time_t) NGX_ERROR ? "is not a time such as 26h" : NULL;
+    return *retain < 0 || *retain > NGX_HTTP_AFFILIATE_RETAIN_MAX ? "is not a time such as 26h, at most 10 years"
+                                                                   : NULL;
 }
 
 static char *

@@ -492,7 +492,7 @@ ngx_http_affiliate_journal_retain(ngx_http_affiliate_held_t *held)
     ngx_http_affiliate_main_conf_t *conf = ngx_http_affiliate_wire.conf;
     enum tracker_journal_kind       kind = held->identity->kind;
 
-    before_ms = ngx_http_affiliate_wall_ms() - (uint64_t) conf->journal.retain * 1000;
+    before_ms = tracker_retained_since(ngx_http_affiliate_wall_ms(), (uint64_t) conf->journal.retain * 1000);
     if (ngx_time() - (time_t) conf->zone->journal_wanted[kind - 1] <= 1) {
         before_ms = 0;
     }

@@ -113,6 +113,8 @@ my @wrong = (
     ['a quota that is no size', 'affiliate_journal money=lots;', '',
         qr/"affiliate_journal": "money=lots" is not a size of at least 16m/],
     ['a quota twice', 'affiliate_journal money=16m money=16m;', '', qr/"affiliate_journal": "money=16m" is duplicate/],
+    ['a retention beyond all reason', 'affiliate_journal retain=11y;', '',
+        qr/"affiliate_journal": "retain=11y" is not a time such as 26h, at most 10 years/],
     ['a retention that is no time', 'affiliate_journal retain=x;', '',
         qr/"affiliate_journal": "retain=x" is not a time such as 26h/],
     ['a sync of nothing', 'affiliate_journal sync=0;', '', qr/"affiliate_journal": "sync=0" is not a time from 1ms to 1m/],

@@ -86,6 +86,19 @@ subtest "a worker that leaves gives back the space it did not use" => sub {
         or diag join "\n", glob "$edge->{dir}/state/journal/*";
 };
 
+subtest "nor does one that is killed keep it" => sub {
+    my $edge = AffiliateWire->new(workers => 1);
+    my @ids = $edge->clicks(20);
+    my @spares;
+    $edge->await($SECONDS, sub { @spares = glob "$edge->{dir}/state/journal/*.1" });
+    my ($spare) = @spares;
+    ok(defined $spare, "a segment was made ahead") or return;
+    kill KILL => $edge->workers;
+    ok($edge->await($SECONDS, sub { -e $spare =~ s/\.1$/.drained/r }), "its journal is drained");
+    ok(!-e $spare, "without the segment that was never entered");
+    delivered($edge, "after the kill", \@ids);
+};
+
 subtest "Redis killed, restarted empty, and flushed" => sub {
     my $edge = AffiliateWire->new;
     $edge->load_start(2);

@@ -48,6 +48,9 @@ struct tracker_journal_identity {
     uint64_t                  created_ms;
 };
 
+/* 0 to TRACKER_EDGE_NAME_MAX bytes of printable ASCII, zeros behind them: what journals and packs may say. */
+bool tracker_edge_name_valid(const char edge[TRACKER_EDGE_NAME_MAX + 1]);
+
 struct tracker_journal; /* opaque; malloc'ed, never on the click path */
 
 /* A segment made ahead: allocated (posix_fallocate), mapped, every page touched, directory synced. */
@@ -211,6 +214,15 @@ uint64_t tracker_journal_time(struct tracker_journal *journal, uint64_t sequence
  */
 uint64_t tracker_journal_free(struct tracker_journal *journal, uint64_t acked, uint64_t before_ms,
                               uint64_t max_bytes);
+
+/* The before_ms of what is kept for retain_ms; a clock near 1970 keeps everything. */
+uint64_t tracker_retained_since(uint64_t now_ms, uint64_t retain_ms);
+
+/*
+ * Adopted, and read to its end: removes what its writer had made ahead and never
+ * entered, segments behind the last record whose header says so.  Returns the bytes freed.
+ */
+uint64_t tracker_journal_trim(struct tracker_journal *journal);
 
 uint64_t tracker_journal_bytes(const struct tracker_journal *journal); /* on disk, all segments and spare */
 

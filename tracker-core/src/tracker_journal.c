@@ -231,7 +231,7 @@ tracker_journal_create(struct tracker_journal **journal, int dir_fd,
     int tries = 5, error;
 
     if ((identity->kind != TRACKER_JOURNAL_TRAFFIC && identity->kind != TRACKER_JOURNAL_MONEY) ||
-        memchr(identity->edge, '\0', sizeof(identity->edge)) == NULL)
+        !tracker_edge_name_valid(identity->edge))
         return -EINVAL;
     tracker_journal_remove_abandoned(dir_fd);
     do /* another creator may have taken our file, not yet locked, for abandoned */
@@ -248,7 +248,7 @@ read_identity(struct tracker_journal *j, const struct tracker_segment *first)
 
     if (!tracker_segment_header_read(first->map, first->mapped, &header) ||
         memcmp(header.id, j->identity.id.bytes, sizeof(header.id)) != 0 || header.number != 0 ||
-        header.first != 1 ||
+        header.first != 1 || !tracker_edge_name_valid(header.edge) || /* packs of it would be refused for ever */
         (header.kind != TRACKER_JOURNAL_TRAFFIC && header.kind != TRACKER_JOURNAL_MONEY))
         return -EINVAL;
     j->identity.kind = (enum tracker_journal_kind) header.kind;

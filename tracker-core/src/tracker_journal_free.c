@@ -4,6 +4,7 @@
  */
 #include "tracker_journal_internal.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 uint64_t
@@ -14,6 +15,60 @@ tracker_journal_bytes(const struct tracker_journal *journal)
     for (size_t i = 0; i < journal->count; i++)
         bytes += journal->segments[i].size;
     return bytes;
+}
+
+uint64_t
+tracker_retained_since(uint64_t now_ms, uint64_t retain_ms)
+{
+    return now_ms > retain_ms ? now_ms - retain_ms : 1; /* 0 would mean: whatever its age */
+}
+
+static bool
+all_zero(const uint8_t *bytes, ssize_t n)
+{
+    while (n > 0 && bytes[n - 1] == 0)
+        n--;
+    return n == 0;
+}
+
+/* Made ahead for this journal and not entered: its header has no first sequence yet, or was not even written. */
+static bool
+never_entered(const struct tracker_journal *j, const struct tracker_segment *segment, const char *name)
+{
+    uint8_t                       bytes[TRACKER_SEGMENT_HEADER];
+    struct tracker_segment_header header;
+    int                           fd = openat(j->dir_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    ssize_t                       n = fd >= 0 ? pread(fd, bytes, sizeof(bytes), 0) : -1;
+
+    if (fd >= 0)
+        close(fd);
+    if (all_zero(bytes, n))
+        return true;
+    return n == (ssize_t) sizeof(bytes) && tracker_segment_header_read(bytes, sizeof(bytes), &header) &&
+           memcmp(header.id, j->identity.id.bytes, sizeof(header.id)) == 0 &&
+           header.number == segment->number && header.first == 0;
+}
+
+uint64_t
+tracker_journal_trim(struct tracker_journal *journal)
+{
+    char     name[TRACKER_SEGMENT_NAME_CAP];
+    uint64_t freed = 0;
+
+    if (journal->owner || journal->failed || journal->next == UINT64_MAX)
+        return 0;
+    /* what was searched for records and has none is EMPTY; from the last one back to the first that is not */
+    while (journal->count > 1) {
+        const struct tracker_segment *last = &journal->segments[journal->count - 1];
+
+        tracker_segment_name(name, &journal->identity.id, last->number);
+        if (last->state != TRACKER_SEGMENT_EMPTY || journal->cursor.segment == journal->count - 1 ||
+            !never_entered(journal, last, name) || unlinkat(journal->dir_fd, name, 0) != 0)
+            break;
+        freed += last->size;
+        journal->count--;
+    }
+    return freed;
 }
 
 /*

@@ -72,6 +72,18 @@ tracker_segment_header_write(uint8_t *map, const struct tracker_journal_identity
 }
 
 bool
+tracker_edge_name_valid(const char edge[TRACKER_EDGE_NAME_MAX + 1])
+{
+    if (edge[TRACKER_EDGE_NAME_MAX] != '\0')
+        return false;
+    for (size_t i = 0; i < TRACKER_EDGE_NAME_MAX; i++) {
+        if (edge[i] == '\0' ? edge[i + 1] != '\0' : edge[i] < 0x20 || edge[i] > 0x7e)
+            return false;
+    }
+    return true;
+}
+
+bool
 tracker_segment_header_read(const uint8_t *map, size_t len, struct tracker_segment_header *header)
 {
     if (len < TRACKER_SEGMENT_HEADER)

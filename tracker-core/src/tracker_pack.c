@@ -229,7 +229,7 @@ preface_write(const struct tracker_pack *pack, uint8_t preface[PREFACE_LEN])
 static bool
 preface_read(const uint8_t preface[PREFACE_LEN], struct tracker_pack *pack)
 {
-    const uint8_t *edge = preface + AT_EDGE;
+    const char    *edge = (const char *) preface + AT_EDGE;
     uint8_t        kind = preface[AT_JOURNAL_KIND], reason = preface[AT_REASON];
 
     if (kind != TRACKER_JOURNAL_TRAFFIC && kind != TRACKER_JOURNAL_MONEY)
@@ -237,12 +237,8 @@ preface_read(const uint8_t preface[PREFACE_LEN], struct tracker_pack *pack)
     if (pack->kind == TRACKER_PACK_GAP ? reason < TRACKER_GAP_HOLE || reason > TRACKER_GAP_MISSING
                                        : reason != 0)
         return false;
-    if (preface[AT_BY_OWNER] > 1 || edge[TRACKER_EDGE_NAME_MAX] != 0)
+    if (preface[AT_BY_OWNER] > 1 || !tracker_edge_name_valid(edge))
         return false;
-    for (size_t i = 0; i < TRACKER_EDGE_NAME_MAX; i++) {
-        if (edge[i] == 0 ? edge[i + 1] != 0 : edge[i] < 0x20 || edge[i] > 0x7e)
-            return false;
-    }
 
     pack->accepted = tracker_get64(preface + AT_ACCEPTED);
     pack->dropped = tracker_get64(preface + AT_DROPPED);

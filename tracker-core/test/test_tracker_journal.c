@@ -78,6 +78,9 @@ create_refuses_nonsense(void **state)
     identity.kind = TRACKER_JOURNAL_MONEY;
     memset(identity.edge, 'e', sizeof(identity.edge));
     assert_int_equal(tracker_journal_create(&journal, folder.fd, &identity), -EINVAL);
+    memset(identity.edge, 0, sizeof(identity.edge));
+    memcpy(identity.edge, "ed\nge", 5);
+    assert_int_equal(tracker_journal_create(&journal, folder.fd, &identity), -EINVAL);
     assert_int_equal(testing_folder_count(&folder), 0);
     testing_folder_remove(&folder);
 }
@@ -462,6 +465,106 @@ adopt_refuses_what_is_no_journal(void **state)
     testing_folder_remove(&folder);
 }
 
+/* Whoever reads packs refuses such a name, so that nothing of the journal would ever arrive: an operator must look. */
+static void
+adopt_refuses_a_name_of_control_bytes(void **state)
+{
+    static const char *const  names[] = { "\x01", "edge\n", "edge\x7f", "\xc3\xa4", "e\0e" };
+    struct testing_folder     folder;
+    struct tracker_journal   *journal;
+    struct tracker_journal_id id;
+    struct testing_image      image;
+    struct tracker_segment_header *header;
+
+    testing_folder_make(&folder);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        journal = testing_create(&folder);
+        id = journal->identity.id;
+        tracker_journal_close(journal);
+        image = testing_load(&folder, &id, 0);
+        header = (struct tracker_segment_header *) image.bytes;
+        memset(header->edge, 0, sizeof(header->edge));
+        memcpy(header->edge, names[i], i == 4 ? 3 : strlen(names[i]));
+        header->crc = tracker_crc32c(0, header, TRACKER_SEGMENT_CRC_OFFSET);
+        testing_store(&folder, &id, 0, image.bytes, image.len);
+        assert_int_equal(tracker_journal_adopt(&journal, folder.fd, &id), -EINVAL);
+        free(image.bytes);
+    }
+    testing_folder_remove(&folder);
+}
+
+/* A killed writer's spare goes once the end is known; what holds a record or is another's stays. */
+static void
+trim_removes_what_was_never_entered(void **state)
+{
+    struct testing_folder     folder;
+    struct tracker_journal   *journal, *other;
+    struct tracker_journal_id id;
+    struct testing_image      image;
+    struct tracker_run        run;
+    struct tracker_gap        gap;
+    uint64_t                  from = 1, end, spare;
+    uint32_t                  number;
+
+    testing_seed();
+    testing_folder_make(&folder);
+    journal = testing_create(&folder);
+    id = journal->identity.id;
+    while (journal->count < 3) {
+        if (!testing_append(journal))
+            testing_give_spare(journal, TESTING_SEGMENT);
+    }
+    testing_give_spare(journal, TESTING_SEGMENT);
+    spare = journal->spare.size;
+    assert_int_equal(tracker_journal_trim(journal), 0); /* its owner's */
+    end = tracker_journal_next(journal);
+    tracker_journal_close(journal);
+    assert_int_equal(testing_folder_count(&folder), 4);
+
+    assert_int_equal(tracker_journal_adopt(&journal, folder.fd, &id), 0);
+    assert_int_equal(tracker_journal_trim(journal), 0); /* the end is not known */
+    while (tracker_journal_read(journal, from, 1000, 65536, &run, &gap) == TRACKER_READ_RUN)
+        from = testing_check_run(journal, &run, from);
+    assert_int_equal(from, end);
+    assert_int_equal(tracker_journal_trim(journal), spare);
+    assert_int_equal(testing_folder_count(&folder), 3);
+    assert_int_equal(tracker_journal_trim(journal), 0);
+    number = journal->segments[journal->count - 1].number + 1;
+    tracker_journal_close(journal);
+
+    /* another journal's file under the next number, as a hand that copies leaves it */
+    other = testing_create(&folder);
+    image = testing_load(&folder, &other->identity.id, 0);
+    tracker_journal_delete(other);
+    testing_store(&folder, &id, number, image.bytes, image.len);
+    free(image.bytes);
+    assert_int_equal(tracker_journal_adopt(&journal, folder.fd, &id), 0);
+    for (from = 1; tracker_journal_read(journal, from, 1000, 65536, &run, &gap) == TRACKER_READ_RUN;)
+        from = testing_check_run(journal, &run, from);
+    assert_int_equal(from, end);
+    assert_int_equal(tracker_journal_trim(journal), 0);
+    assert_int_equal(testing_folder_count(&folder), 4);
+    tracker_journal_close(journal);
+
+    /* killed while it made one: not even a header */
+    testing_store(&folder, &id, number, (const uint8_t[8192]){ 0 }, 8192);
+    assert_int_equal(tracker_journal_adopt(&journal, folder.fd, &id), 0);
+    for (from = 1; tracker_journal_read(journal, from, 1000, 65536, &run, &gap) == TRACKER_READ_RUN;)
+        from = testing_check_run(journal, &run, from);
+    assert_int_equal(tracker_journal_trim(journal), 8192);
+    tracker_journal_delete(journal);
+    testing_folder_remove(&folder);
+}
+
+static void
+retention_near_the_epoch(void **state)
+{
+    assert_int_equal(tracker_retained_since(UINT64_C(1700000000000), 1000), UINT64_C(1699999999000));
+    assert_int_equal(tracker_retained_since(1001, 1000), 1);
+    assert_int_equal(tracker_retained_since(1000, 1000), 1); /* never 0: that frees everything */
+    assert_int_equal(tracker_retained_since(0, UINT64_MAX), 1);
+}
+
 /* A creator killed before its file had a name; and one that still works at it. */
 static void
 abandoned_beginnings_are_removed(void **state)
@@ -835,6 +938,9 @@ main(void)
         cmocka_unit_test(living_owner_keeps_its_journal),
         cmocka_unit_test(killed_owner_gives_way_though_its_child_lives),
         cmocka_unit_test(adopt_refuses_what_is_no_journal),
+        cmocka_unit_test(adopt_refuses_a_name_of_control_bytes),
+        cmocka_unit_test(trim_removes_what_was_never_entered),
+        cmocka_unit_test(retention_near_the_epoch),
         cmocka_unit_test(abandoned_beginnings_are_removed),
         cmocka_unit_test(sync_covers_what_was_committed_before_it),
         cmocka_unit_test(sync_error_fails_the_journal_for_ever),
