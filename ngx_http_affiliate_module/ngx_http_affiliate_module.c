@@ -235,7 +235,7 @@ ngx_module_t ngx_http_affiliate_module = {
     ngx_http_affiliate_commands,          /* module directives */
     NGX_HTTP_MODULE,                      /* module type */
     NULL,                                 /* init master */
-    NULL,                                 /* init module: runs as root, and under nginx -t */
+    ngx_http_affiliate_init_module,       /* init module: runs as root, and under nginx -t */
     ngx_http_affiliate_init_process,      /* init process */
     NULL,                                 /* init thread */
     NULL,                                 /* exit thread */

@@ -295,6 +295,10 @@ void ngx_http_affiliate_slot_reset(ngx_http_affiliate_slot_t *slot, ngx_pid_t pi
 
 ngx_int_t ngx_http_affiliate_add_variables(ngx_conf_t *cf);
 
+/* ---- reload.c: says what a reload strands ---- */
+
+ngx_int_t ngx_http_affiliate_init_module(ngx_cycle_t *cycle);
+
 /* ---- content handlers ---- */
 
 ngx_int_t ngx_http_affiliate_click_handler(ngx_http_request_t *r);

@@ -102,8 +102,8 @@ ngx_http_affiliate_open_folder(ngx_str_t *path)
     fd = open((char *) path->data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd == -1) {
         ngx_log_error(NGX_LOG_ALERT, ngx_cycle->log, ngx_errno,
-                      "affiliate: \"%V\" cannot be opened by worker processes: nothing can be recorded; "
-                      "after a change of \"user\" the files in it must be given to the new one", path);
+                      "affiliate: \"%V\" cannot be opened by worker processes: nothing can be recorded; after a "
+                      "change of \"user\" give it to the new one (chown -R) and reload nginx", path);
     }
     return fd;
 }

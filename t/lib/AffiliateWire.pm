@@ -228,7 +228,7 @@ http {
     keepalive_requests 100000000;
     client_body_temp_path $dir/nginx/b; proxy_temp_path $dir/nginx/p; fastcgi_temp_path $dir/nginx/f;
     scgi_temp_path $dir/nginx/s; uwsgi_temp_path $dir/nginx/u;
-    affiliate_state $dir/state;
+    affiliate_state @{[$self->{state} // "$dir/state"]};
     affiliate_key_file $dir/keys;
     affiliate_edge wire-test;
     affiliate_journal $self->{journal};
