@@ -35,6 +35,13 @@ expand(const uint8_t *compiled, size_t len, struct tracker_str value)
     for (int i = 0; i < n; i++)
         MUST((uint8_t) out[i] > 0x20 && (uint8_t) out[i] < 0x7f);
 
+    for (unsigned macro = 0; macro < TRACKER_MACRO_COUNT; macro++) {
+        struct tracker_str name = tracker_template_parameter(compiled, len, macro);
+
+        MUST(name.len == 0 || ((const uint8_t *) name.data > compiled + 4
+                               && (const uint8_t *) name.data + name.len < compiled + len));
+    }
+
     /* The first part's literal holds scheme and authority: the expanded URL leads to the same host. */
     host = tracker_url_host((struct tracker_str){ (const char *) compiled + 4,
                                                   compiled[0] | (size_t) compiled[1] << 8 });
