@@ -184,13 +184,13 @@ $::form
 === TEST 11: nothing vouches for a query beside a signed body, nor a signed query for JSON
 --- request eval
 ["POST /postback?status=approved\n$::body", "POST /postback?" . $::signed->("user=81") . "\n$::body", "POST /postback?" . $::signed->("user=81&click_id=$::click") . "\n",
- "GET /postback?click_id=$::click"]
+ "GET /postback?click_id=$::click", "POST /postback?user=81&sig=" . main::sig("user=81&$::body") . "\n$::body"]
 --- more_headers eval
-[$::body_signed->($::body), $::json, "", $::body_signed->("")]
+[$::body_signed->($::body), $::json, "", $::body_signed->(""), $::json]
 --- error_code eval
-[401, 401, 200, 401]
+[401, 401, 200, 401, 401]
 --- response_body_like eval
-["signature_invalid", "signature_invalid", "accepted", "signature_invalid"]
+["signature_invalid", "signature_invalid", "accepted", "signature_invalid", "signature_invalid"]
 --- events
 {"auth": 2, "amount": null}
 
