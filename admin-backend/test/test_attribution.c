@@ -83,7 +83,7 @@ test_first_and_last_share(void **state)
     };
     struct money *m = *state;
     struct others other = with_bob(m);
-    char          first[TRACKER_CLICK_ID_LEN + 1], txid[8];
+    char          first[TRACKER_CLICK_ID_LEN + 1], txid[24];
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         int64_t before[2] = { of(m, other.bob), of(m, m->affiliate) };

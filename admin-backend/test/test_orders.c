@@ -14,13 +14,13 @@
 #define FACTS  200
 
 struct order {
-    char    click[TRACKER_CLICK_ID_LEN + 1], txid[8];
+    char    click[TRACKER_CLICK_ID_LEN + 1], txid[16];
     int64_t minor, left; /* after what stays taken */
     bool    rejected;
 };
 struct told {
     struct sale sale;
-    char        txid[8], amount[32], refund_id[16];
+    char        txid[16], amount[48], refund_id[32];
 };
 
 static uint64_t     seed;
@@ -64,7 +64,7 @@ static void
 make_order(struct money *m, int64_t theirs, int i)
 {
     struct order *order = &orders[i];
-    char          first[TRACKER_CLICK_ID_LEN + 1], id[16];
+    char          first[TRACKER_CLICK_ID_LEN + 1], id[32];
     int64_t       open;
 
     memset(order, 0, sizeof(*order));

@@ -49,7 +49,7 @@ static void
 test_parts_sum_exactly(void **state)
 {
     struct money *m = *state;
-    char          id[8];
+    char          id[16];
 
     sell(m, "0.99", "a"); /* 0.198: 0.20 */
     assert_int_equal(balance(m, "pending"), -20);
