@@ -26,6 +26,8 @@ use Time::HiRes qw(sleep time);
 $SIG{PIPE} = "IGNORE";
 $SIG{$_} = sub { exit 130 } for qw(INT TERM HUP);
 
+my $PATIENCE = $ENV{AFFILIATE_PATIENCE} // 1; # times as long for everything: nginx runs under valgrind
+
 my $ROOT = abs_path(dirname(__FILE__) . "/../..");
 
 my $SNAPSHOT = <<'END';
@@ -86,7 +88,7 @@ sub rows { return $SNAPSHOT }
 # Polls until the condition holds; a test never sleeps for luck.
 sub await {
     my ($self, $seconds, $condition) = @_;
-    my $until = time + $seconds;
+    my $until = time + $seconds * $PATIENCE;
     while (1) {
         my $value = $condition->();
         return $value if $value;
@@ -322,7 +324,7 @@ sub answers {
     my @answers;
     my $more = sub {
         vec(my $ready = "", fileno $socket, 1) = 1;
-        return select($ready, undef, undef, 5) > 0 && sysread($socket, $$rest, 65536, length $$rest);
+        return select($ready, undef, undef, 5 * $PATIENCE) > 0 && sysread($socket, $$rest, 65536, length $$rest);
     };
     for my $method (@methods) {
         while ($$rest !~ /\r\n\r\n/) {

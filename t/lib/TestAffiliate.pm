@@ -183,7 +183,7 @@ sub status() {
 
 sub wait_for($$) {
     my ($what, $condition) = @_;
-    for (1 .. 200) {
+    for (1 .. 200 * ($ENV{AFFILIATE_PATIENCE} // 1)) {
         return pass("awaited: $what") if $condition->();
         Time::HiRes::sleep(0.05);
     }
