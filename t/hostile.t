@@ -22,12 +22,13 @@ use AffiliateWire;
 my $long = $ENV{LONG};
 my $sanitized = defined $ENV{ASAN_OPTIONS};
 my ($ABORTED, $MALFORMED) = $long ? (1_000_000, 100_000) : (12_000, 3_000);
-my ($TURNS, $BAD_RATE, $GOOD_RATE) = ($long ? 10 : 3, $long ? 8000 : 4000, 400);
+my ($TURNS, $BAD_RATE, $GOOD_RATE) = ($long ? 10 : 3, $long ? 3000 : 2000, 400);
 my $seed = $ENV{HOSTILE_SEED} // ($long ? time : 20240229);
 diag "HOSTILE_SEED=$seed" if $long;
 
 my $tools = dirname(AffiliateWire::tool("")); # build/
-my $edge = AffiliateWire->new(workers => 2, journal => "traffic=1g money=256m retain=1h sync=100ms",
+# Enough connections: where they run out, nginx closes idle ones of customers to accept strangers.
+my $edge = AffiliateWire->new(workers => 2, connections => 4096, journal => "traffic=1g money=256m retain=1h sync=100ms",
     http => "client_header_timeout 10s; client_body_timeout 10s;");
 my ($click) = $edge->clicks(1);
 my @workers;

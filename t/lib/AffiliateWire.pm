@@ -43,7 +43,7 @@ sub new {
     my $dir = File::Temp->newdir("affiliate-wire-XXXXXX", TMPDIR => 1);
     my $self = bless {
         dir => "$dir", keep => $dir, owner => $$, port => free_port(), workers => 2, journal => "traffic=64m money=16m retain=1h sync=100ms",
-        redis => 1, snapshot => "file", rows => $SNAPSHOT, main => "", http => "", server => "", %arg,
+        redis => 1, snapshot => "file", rows => $SNAPSHOT, connections => 256, main => "", http => "", server => "", %arg,
         nginx => $ENV{TEST_NGINX_BINARY} // "nginx",
         tools => tool(""),
     }, $class;
@@ -224,7 +224,7 @@ daemon off;
 $self->{main}
 pid $dir/nginx/pid;
 error_log $dir/error.log info;
-events { worker_connections 256; }
+events { worker_connections $self->{connections}; }
 http {
     access_log off;
     keepalive_requests 100000000;
