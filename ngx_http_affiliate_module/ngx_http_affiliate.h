@@ -73,6 +73,7 @@ typedef struct {
     ngx_str_t                         geo_files[NGX_HTTP_AFFILIATE_GEO_COUNT]; /* affiliate_geoip; data NULL: none */
     ngx_uint_t                        geo;           /* some of them are given */
     ngx_uint_t                        takes_conversions; /* affiliate_conversion stands in some location */
+    ngx_uint_t                        takes_tokens;      /* some of them with token= */
     ngx_str_t                         needed_by;     /* a directive that affiliate_state is missed by; or len 0 */
 } ngx_http_affiliate_main_conf_t;
 

@@ -123,14 +123,9 @@ ngx_http_affiliate_token(ngx_http_request_t *r, ngx_str_t *token)
 static const ngx_http_affiliate_error_t *
 ngx_http_affiliate_identify(ngx_http_request_t *r, ngx_http_affiliate_postback_t *postback)
 {
-    ngx_str_t          token;
-    struct tracker_str key;
+    struct tracker_str key = { (char *) postback->token.data, postback->token.len };
 
-    if (ngx_http_affiliate_token(r, &token) != NGX_OK) {
-        return ngx_http_affiliate_error(NO_MEMORY);
-    }
-    if (token.len != 0) {
-        key = (struct tracker_str){ (char *) token.data, token.len };
+    if (key.len != 0) {
         return ngx_http_affiliate_identify_key(postback, key, TRACKER_AUTH_TOKEN);
     }
 

@@ -95,18 +95,23 @@ ngx_http_affiliate_conversion_admit(ngx_http_request_t *r, ngx_http_affiliate_ct
     ngx_http_affiliate_postback_t    *postback;
     const ngx_http_affiliate_error_t *error;
 
+    /* the token first, whatever comes then: a log that shows the path must know it, and captures do not last */
+    postback = ngx_pcalloc(r->pool, sizeof(ngx_http_affiliate_postback_t));
+    if (postback == NULL || ngx_http_affiliate_token(r, &postback->token) != NGX_OK) {
+        return ngx_http_affiliate_error(NO_MEMORY);
+    }
+    ctx->postback = postback;
+
     if (!(r->method & (NGX_HTTP_GET | NGX_HTTP_POST))) {
         return ngx_http_affiliate_error(METHOD);
     }
     if (ngx_http_affiliate_snapshot() == NULL) {
         return ngx_http_affiliate_error(STARTING);
     }
-
-    postback = ngx_pcalloc(r->pool, sizeof(ngx_http_affiliate_postback_t));
-    if (postback == NULL || (postback->snapshot = ngx_http_affiliate_snapshot_pin(r->pool)) == NULL) {
+    postback->snapshot = ngx_http_affiliate_snapshot_pin(r->pool);
+    if (postback->snapshot == NULL) {
         return ngx_http_affiliate_error(NO_MEMORY);
     }
-    ctx->postback = postback;
 
     error = ngx_http_affiliate_authenticate(r, postback, TRACKER_ROLE_ADVERTISER, TRACKER_SCOPE_CONVERSIONS_WRITE);
     if (error != NULL) {
@@ -166,6 +171,9 @@ ngx_http_affiliate_conversion_record(ngx_http_request_t *r, ngx_http_affiliate_c
     error = ngx_http_affiliate_conversion_text(r, &body);
     if (error == NULL) {
         error = ngx_http_affiliate_conversion_body_kind(r, &json);
+    }
+    if (error == NULL && !json && body.len > NGX_HTTP_AFFILIATE_BODY_MAX) {
+        error = ngx_http_affiliate_error(BODY_TOO_LARGE); /* before a stranger has us sort it */
     }
     if (error == NULL) {
         error = ngx_http_affiliate_verify_body(r, postback, body, !json);

@@ -40,10 +40,10 @@ ngx_http_affiliate_impression_handler(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_affiliate_impression_record(ngx_http_affiliate_visit_t *visit)
 {
+    visit->type = TRACKER_EVENT_IMPRESSION; /* before the visitor is judged: adverts on a page are no clicks of his */
     if (ngx_http_affiliate_visit_read(visit) != NGX_OK) {
         return NGX_ERROR;
     }
-    visit->type = TRACKER_EVENT_IMPRESSION;
     visit->event.deep = TRACKER_STR_NONE;
     visit->event.flags |= TRACKER_CLICK_NO_COOKIE_SET;
     if (ngx_http_affiliate_visit_identify(visit) != NGX_OK) {

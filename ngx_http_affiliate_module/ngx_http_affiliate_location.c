@@ -64,11 +64,32 @@ ngx_http_affiliate_merge_visitor(ngx_conf_t *cf, ngx_http_affiliate_loc_conf_t *
     }
 }
 
+/*
+ * The configuration that an if or limit_except in a location makes.  The location's handler still answers: with its
+ * code, program and token, which none of these blocks may hold.
+ */
+static void
+ngx_http_affiliate_merge_noname(const ngx_http_affiliate_loc_conf_t *prev, ngx_http_affiliate_loc_conf_t *conf)
+{
+    conf->code = prev->code;
+    conf->pathless = prev->pathless;
+    conf->conversion = prev->conversion;
+    conf->token = prev->token;
+    conf->status_open = prev->status_open;
+    conf->pixel_program = prev->pixel_program;
+    conf->pixel_rate = prev->pixel_rate;
+    conf->answers = prev->answers;
+}
+
 char *
 ngx_http_affiliate_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 {
     ngx_http_affiliate_loc_conf_t *prev = parent, *conf = child;
+    ngx_http_core_loc_conf_t      *clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
+    if (clcf->noname) {
+        ngx_http_affiliate_merge_noname(prev, conf);
+    }
     ngx_conf_merge_ptr_value(conf->not_found, prev->not_found, NULL);
     ngx_conf_merge_ptr_value(conf->aliases, prev->aliases, NULL);
     ngx_conf_merge_ptr_value(conf->values, prev->values, NULL);
@@ -211,6 +232,7 @@ ngx_http_affiliate_set_conversion(ngx_conf_t *cf, ngx_command_t *cmd, void *conf
     if (!ngx_http_affiliate_option(&value[1], "token=", &rest) || rest.len == 0) {
         return "takes token= and a value, or nothing"; /* which is not shown: it may be a key */
     }
+    amcf->takes_tokens = 1;
     return ngx_http_affiliate_compile(cf, &rest, &alcf->token);
 }
 

@@ -23,6 +23,7 @@ typedef struct {
     uint8_t                        auth;        /* enum tracker_conversion_auth */
     unsigned                       body_signed:1; /* X-Signature: it covers the body alone */
     unsigned                       unverified:1;  /* the signature covers the body, which has not been read yet */
+    ngx_str_t                      token;       /* affiliate_conversion token= at the start; len 0: none */
     struct tracker_str             signature;   /* as it was sent */
     ngx_http_affiliate_batch_t    *batch;       /* NULL: one conversion */
     uint64_t                       journal;

@@ -22,6 +22,7 @@ static ngx_int_t ngx_http_affiliate_click_id_variable(ngx_http_request_t *r, ngx
                                                       uintptr_t data);
 static ngx_int_t ngx_http_affiliate_uri_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
                                                  uintptr_t data);
+static ngx_int_t ngx_http_affiliate_uri_token(ngx_http_request_t *r, ngx_str_t *token, ngx_uint_t *found);
 static ngx_int_t ngx_http_affiliate_verdict_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
                                                      uintptr_t data);
 static u_char   *ngx_http_affiliate_flag_names(uint32_t flags, u_char *p);
@@ -194,7 +195,7 @@ static ngx_int_t
 ngx_http_affiliate_text_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data)
 {
     struct tracker_str        text = TRACKER_STR_NONE;
-    ngx_http_affiliate_ctx_t *ctx = ngx_http_get_module_ctx(r, ngx_http_affiliate_module);
+    ngx_http_affiliate_ctx_t *ctx = ngx_http_affiliate_find_ctx(r);
 
     if (ctx != NULL) {
         switch (data) {
@@ -244,14 +245,18 @@ ngx_http_affiliate_click_id_variable(ngx_http_request_t *r, ngx_http_variable_va
     return NGX_OK;
 }
 
-/* The path for a log: where the location takes a token from it, "-" stands in the token's place. */
+/*
+ * The path for a log: where the location takes a token from it, "-" stands in the token's place; and in place of all
+ * of it, when a token may be in it and nobody can say where: keys must not reach a log because a request failed early.
+ */
 static ngx_int_t
 ngx_http_affiliate_uri_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data)
 {
-    u_char   *at, *end = r->uri.data + r->uri.len, *out;
-    ngx_str_t token;
+    u_char    *at, *end = r->uri.data + r->uri.len, *out;
+    ngx_str_t  token;
+    ngx_uint_t found;
 
-    if (ngx_http_affiliate_token(r, &token) != NGX_OK) {
+    if (ngx_http_affiliate_uri_token(r, &token, &found) != NGX_OK) {
         return NGX_ERROR;
     }
     v->valid = 1;
@@ -259,24 +264,60 @@ ngx_http_affiliate_uri_variable(ngx_http_request_t *r, ngx_http_variable_value_t
     v->not_found = 0;
     v->data = r->uri.data;
     v->len = r->uri.len;
-    if (token.len == 0) {
+    if (found && token.len == 0) {
         return NGX_OK;
     }
 
-    out = ngx_pnalloc(r->pool, r->uri.len);
+    out = ngx_pnalloc(r->pool, r->uri.len + 1);
     if (out == NULL) {
         return NGX_ERROR;
     }
     v->data = out;
-    for (at = r->uri.data; at < end;) {
+    for (at = r->uri.data; token.len != 0 && at < end;) {
         if ((size_t) (end - at) >= token.len && ngx_memcmp(at, token.data, token.len) == 0) {
             *out++ = '-';
             at += token.len;
+            found = 1;
         } else {
             *out++ = *at++;
         }
     }
+    if (!found) {
+        out = v->data;
+        *out++ = '-';
+    }
     v->len = out - v->data;
+    return NGX_OK;
+}
+
+/*
+ * The token that the path may hold.  *found: there is none, or it need not be in the path; otherwise a path without it
+ * is not to be shown.  The handler has noted it before captures could change (a map in a log's if= does that).
+ */
+static ngx_int_t
+ngx_http_affiliate_uri_token(ngx_http_request_t *r, ngx_str_t *token, ngx_uint_t *found)
+{
+    ngx_http_affiliate_ctx_t       *ctx = ngx_http_get_module_ctx(r, ngx_http_affiliate_module);
+    ngx_http_core_loc_conf_t       *clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+    ngx_http_affiliate_loc_conf_t  *alcf = ngx_http_get_module_loc_conf(r, ngx_http_affiliate_module);
+    ngx_http_affiliate_main_conf_t *amcf = ngx_http_get_module_main_conf(r, ngx_http_affiliate_module);
+
+    *found = 1;
+    ngx_str_null(token);
+    if (ctx != NULL && ctx->postback != NULL) {
+        *token = ((ngx_http_affiliate_postback_t *) ctx->postback)->token;
+        return NGX_OK;
+    }
+    if (!amcf->takes_tokens) {
+        return NGX_OK;
+    }
+
+    if (alcf->token != NULL) { /* refused before the handler */
+        *found = alcf->token->lengths == NULL; /* it is no part of the request */
+        return ngx_http_affiliate_token(r, token);
+    }
+    /* no location was looked for yet (a bad header, a time-out), or another one's request ended up in a named one */
+    *found = !((r->phase_handler == 0 && !r->internal) || clcf->named);
     return NGX_OK;
 }
 

@@ -196,3 +196,63 @@ X-Api-Key: ak_office
 [403, 403, 200]
 --- response_body_like eval
 ["ip_denied", "ip_denied", '"ip_denied": 2']
+
+
+
+=== TEST 12: the log keeps tokens also where other regular expressions run before it
+--- http
+log_format uri '$affiliate_uri $status';
+map $uri $loggable { ~*\.(png|css)$ 0; ~^/(in) 1; default 1; }
+--- config
+access_log $TEST_NGINX_ROOT/access.log uri if=$loggable;
+location ~ ^/in/([^/]+)/postback$ { affiliate_conversion token=$1; }
+--- request eval
+["GET /in/ak_token/postback?click_id=$::click", "GET /in/ak_unknown/postback?click_id=$::click", "PUT /in/ak_token/postback\n"]
+--- error_code eval
+[200, 401, 405]
+--- log
+^/in/-/postback 200$
+^/in/-/postback 401$
+^/in/-/postback 405$
+--- events
+{"auth": 3, "api_user": 79}
+
+
+
+=== TEST 13: and of requests that never come to their location, or are turned away there
+--- http
+log_format uri '$affiliate_uri $status';
+--- config
+access_log $TEST_NGINX_ROOT/access.log uri;
+location ~ ^/in/([^/]+)/postback$ {
+    error_page 413 @large;
+    client_max_body_size 1;
+    limit_except POST { deny all; }
+    affiliate_conversion token=$1;
+}
+location @large { return 413; }
+location /page/ { return 204; }
+--- request eval
+["GET /in/ak_token/postback", "POST /in/ak_token/postback\nxxxxx", "GET /page/1"]
+--- error_code eval
+[403, 413, 204]
+--- log
+^/in/-/postback 403$
+^- 413$
+^/page/1 204$
+--- events
+
+
+
+=== TEST 14: nor of one that is no request
+--- http
+log_format uri '$affiliate_uri $status';
+--- config
+access_log $TEST_NGINX_ROOT/access.log uri;
+location ~ ^/in/([^/]+)/postback$ { affiliate_conversion token=$1; }
+--- raw_request eval
+"GET /in/ak_token/postback HTTP/1.1\r\nHost: a b\r\n\r\n"
+--- error_code: 400
+--- log
+^- 400$
+--- events

@@ -383,3 +383,19 @@ JSON::PP->new->encode({ user_agent => $high, referrer => "\"'<>$high", language 
 --- error_code eval
 [(404) x 255]
 --- events
+
+
+
+=== TEST 32: an if in the location changes nothing about the code, and nobody is counted twice
+--- config
+affiliate_track on;
+location ~ ^/go/([a-z]+)$ { if ($arg_x) { set $y 1; } affiliate_click $1; }
+location /c/ { if ($arg_x) { set $y 1; } affiliate_click; }
+--- request eval
+["GET /go/spring", "GET /go/spring?x=1", "GET /c/spring?x=1&ref=autumn"]
+--- error_code eval
+[302, 302, 302]
+--- events
+{"link": 11, "flags": null}
+{"link": 11, "flags": null}
+{"link": 11, "flags": null}

@@ -257,3 +257,28 @@ sub { ::mmdb('asn.mmdb', $::networks) }
 --- error_code: 302
 --- events
 {"flags": null, "device": null}
+
+
+
+=== TEST 13: adverts that are seen are no clicks: they do not use up an address's minute
+--- detect
+--- http eval
+"$::realip affiliate_rate 2;"
+--- config
+location /c/ { affiliate_click; }
+location /i/ { affiliate_impression; }
+--- request eval
+[("GET /i/spring") x 4, ("GET /c/spring") x 3]
+--- more_headers
+User-Agent: x
+X-Test-IP: 192.0.2.1
+--- error_code eval
+[(200) x 4, (302) x 3]
+--- events
+{"type": "impression", "flags": 4}
+{"type": "impression", "flags": 4}
+{"type": "impression", "flags": 4}
+{"type": "impression", "flags": 4}
+{"type": "click", "flags": null}
+{"type": "click", "flags": null}
+{"type": "click", "flags": 1024}

@@ -186,3 +186,19 @@ accepted$
 {"ip": null, "referrer": null, "cookie_last": null, "click": {"verdict": "ok"}}
 {"ip": null, "coupon": "C", "cookie_first": null}
 {"ip": "127.0.0.1", "cookie_last": "~."}
+
+
+
+=== TEST 9: an if in the location does not open it to other programs
+--- config
+location = /px { if ($arg_x) { set $y 1; } affiliate_pixel program=7; }
+--- request eval
+["GET /px?program=8&coupon=C", "GET /px?program=8&coupon=C&x=1"]
+--- error_code eval
+[200, 200]
+--- log
+accepted$
+accepted$
+--- events
+{"program": 7}
+{"program": 7}

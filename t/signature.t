@@ -243,3 +243,14 @@ Time::HiRes::sleep(0.05) while time % 60 > 54;
 [401, 401, 401, 401, 401, 401, 200, 429, 429]
 --- events
 {"api_user": 85}
+
+
+
+=== TEST 16: a form that is too long is not looked at, whoever signed it
+--- raw_request eval
+my $body = "click_id=$::click&x=" . "y" x 70000;
+"POST /postback?user=81&sig=" . "0" x 64 . " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n${main::form}Transfer-Encoding: chunked\r\n\r\n"
+    . sprintf("%x\r\n%s\r\n0\r\n\r\n", length $body, $body)
+--- error_code: 413
+--- response_body_like: body_too_large
+--- events

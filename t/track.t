@@ -108,13 +108,13 @@ location = /app {
     proxy_pass http://127.0.0.1:$TEST_NGINX_SERVER_PORT/backend;
 }
 location = /backend { add_header X-Accel-Redirect /inner; return 200 "$http_x_click"; }
-location = /inner { internal; affiliate_track on; add_header X-Verdict $affiliate_verdict; empty_gif; }
+location = /inner { internal; affiliate_track on; add_header X-Verdict $affiliate_verdict-$affiliate_source; empty_gif; }
 location = /echo { affiliate_track on; add_header X-Click $affiliate_click_id; proxy_set_header X-Click $affiliate_click_id; proxy_pass http://127.0.0.1:$TEST_NGINX_SERVER_PORT/backend2; }
 location = /backend2 { return 200 "$http_x_click"; }
 --- request eval
-["GET /app?ref=spring", "GET /echo?ref=spring"]
+["GET /app?ref=spring&source=news", "GET /echo?ref=spring"]
 --- response_headers_like eval
-["X-Verdict: tracked", "X-Click: [-0-9A-Z_a-z]{40}"]
+["X-Verdict: tracked-news", "X-Click: [-0-9A-Z_a-z]{40}"]
 --- response_body_like eval
 ["GIF89a", "^[-0-9A-Z_a-z]{40}\$"]
 --- events
