@@ -37,7 +37,7 @@ ngx_http_affiliate_create_loc_conf(ngx_conf_t *cf)
     alcf->detect = NGX_CONF_UNSET;
     alcf->rate = NGX_CONF_UNSET;
     alcf->ip = NGX_CONF_UNSET_UINT;
-    alcf->consent.watched = NGX_CONF_UNSET;
+    alcf->consent.asked = NGX_CONF_UNSET;
     alcf->redirect = NGX_CONF_UNSET;
     return alcf;
 }
@@ -55,11 +55,11 @@ ngx_http_affiliate_merge_visitor(ngx_conf_t *cf, ngx_http_affiliate_loc_conf_t *
     conf->knows = conf->detect || amcf->geo;
 
     /* inherited or replaced as a whole */
-    if (conf->consent.watched == NGX_CONF_UNSET) {
+    if (conf->consent.asked == NGX_CONF_UNSET) {
         conf->consent = prev->consent;
     }
-    if (conf->consent.watched == NGX_CONF_UNSET) {
-        conf->consent.watched = 1;
+    if (conf->consent.asked == NGX_CONF_UNSET) {
+        conf->consent.asked = 0;
         conf->consent.signals = NGX_HTTP_AFFILIATE_SIGNAL_GPC;
     }
 }

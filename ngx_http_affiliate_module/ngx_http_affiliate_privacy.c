@@ -142,13 +142,12 @@ ngx_http_affiliate_set_consent(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_str_t                         *value = cf->args->elts;
     ngx_http_affiliate_consent_conf_t *consent = &((ngx_http_affiliate_loc_conf_t *) conf)->consent;
 
-    if (consent->watched != NGX_CONF_UNSET) {
+    if (consent->asked != NGX_CONF_UNSET) {
         return "is duplicate";
     }
-    consent->watched = 1;
+    consent->asked = 0;
 
     if (cf->args->nelts == 2 && ngx_strcmp(value[1].data, "off") == 0) {
-        consent->watched = 0;
         return NGX_CONF_OK;
     }
 
@@ -173,5 +172,6 @@ ngx_http_affiliate_set_consent(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     if (consent->required && consent->param.len == 0) {
         return "that is required needs a param= by which it is given";
     }
+    consent->asked = consent->param.len != 0;
     return NGX_CONF_OK;
 }

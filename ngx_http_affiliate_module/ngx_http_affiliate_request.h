@@ -30,7 +30,7 @@ typedef enum {
 #define NGX_HTTP_AFFILIATE_SIGNAL_GPC 1u /* Sec-GPC: 1 */
 #define NGX_HTTP_AFFILIATE_SIGNAL_DNT 2u /* DNT: 1 */
 typedef struct {
-    ngx_flag_t watched;  /* there is something to decide */
+    ngx_flag_t asked;    /* the parameter has a say, or its silence */
     ngx_uint_t signals;  /* that are heeded */
     ngx_uint_t required; /* silence means no */
     ngx_str_t  param;    /* len 0: none */

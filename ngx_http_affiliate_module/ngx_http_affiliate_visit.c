@@ -24,8 +24,11 @@ ngx_http_affiliate_visit_begin(ngx_http_affiliate_visit_t *visit, ngx_http_reque
 {
     ngx_time_t *tp = ngx_timeofday();
 
+    size_t      len = offsetof(ngx_http_affiliate_visit_t, route);
+
     /* the rest is filled before it is read: only what is read unset needs to be zero */
-    ngx_memzero(visit, offsetof(ngx_http_affiliate_visit_t, route));
+    __asm__("" : "+r"(len)); /* of a length that it knows the compiler would make a slow "rep stos" */
+    ngx_memzero(visit, len);
     visit->request = r;
     visit->conf = ngx_http_get_module_loc_conf(r, ngx_http_affiliate_module);
     visit->main = ngx_http_get_module_main_conf(r, ngx_http_affiliate_module);
@@ -75,7 +78,7 @@ ngx_http_affiliate_visit_read(ngx_http_affiliate_visit_t *visit)
         event->ip = ngx_http_affiliate_kept_address(conf->ip, visit->main->keys, visit->time_ms, visit->address,
                                                     visit->ip, &event->ip_form);
     }
-    if (conf->consent.watched && ngx_http_affiliate_consent_missing(visit)) {
+    if ((visit->signals & conf->consent.signals || conf->consent.asked) && ngx_http_affiliate_consent_missing(visit)) {
         event->flags |= TRACKER_CLICK_NO_CONSENT;
     }
     if (!conf->cookie.enable || event->flags & NGX_HTTP_AFFILIATE_COOKIELESS) {
@@ -237,6 +240,9 @@ ngx_http_affiliate_visit_bound(const ngx_http_affiliate_visit_t *visit)
 
 #define ngx_http_affiliate_header_is(h, literal)                                                               \
     ((h)->key.len == sizeof(literal) - 1 && ngx_memcmp((h)->lowcase_key, literal, sizeof(literal) - 1) == 0)
+#define NGX_HTTP_AFFILIATE_HEADER_LENGTHS                                                                      \
+    (1ull << (sizeof("accept-language") - 1) | 1ull << (sizeof("sec-fetch-dest") - 1)                          \
+     | 1ull << (sizeof("sec-purpose") - 1) | 1ull << (sizeof("purpose") - 1) | 1ull << (sizeof("dnt") - 1))
 #define ngx_http_affiliate_value_is_one(h) ((h)->value.len == 1 && (h)->value.data[0] == '1')
 #define ngx_http_affiliate_value_begins(h, literal)                                                            \
     ((h)->value.len >= sizeof(literal) - 1                                                                     \
@@ -298,7 +304,10 @@ ngx_http_affiliate_visit_headers(ngx_http_affiliate_visit_t *visit)
 
     for (part = &r->headers_in.headers.part; part != NULL; part = part->next) {
         for (i = 0, h = part->elts; i < part->nelts; i++) {
-            ngx_http_affiliate_visit_header(visit, &h[i]);
+            /* most have a name as long as none of ours */
+            if (h[i].key.len < 64 && (NGX_HTTP_AFFILIATE_HEADER_LENGTHS >> h[i].key.len & 1)) {
+                ngx_http_affiliate_visit_header(visit, &h[i]);
+            }
         }
     }
 

@@ -57,8 +57,9 @@ static struct {
     uint64_t           count, rate; /* rate 0: no bound */
     FILE              *out;
     char               headers[4096]; /* further ones, each with its line end */
-    char             **agents; /* NULL: one fixed user agent */
-} config;
+    const char        *agent;  /* a browser's, unless --header says otherwise: bots are not counted */
+    char             **agents; /* NULL: that one */
+} config = { .agent = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0" };
 
 static struct {
     uint64_t sent, answered, unrecorded, unanswered, other, connects, refused;
@@ -138,6 +139,10 @@ parse_options(int argc, char **argv)
             }
             break;
         case 'h':
+            if (strncasecmp(optarg, "User-Agent: ", 12) == 0) {
+                config.agent = optarg + 12;
+                break;
+            }
             used = strlen(config.headers);
             snprintf(config.headers + used, sizeof(config.headers) - used, "%s\r\n", optarg);
             break;
@@ -279,7 +284,7 @@ send_request(struct connection *c)
 {
     static size_t turn;
     char          request[REQUEST_MAX];
-    const char   *agent = "clickload";
+    const char   *agent = config.agent;
     int           len;
 
     if (config.agents != NULL) {

@@ -141,10 +141,29 @@ value_put(char *at, char *end, struct tracker_str value, unsigned flags)
     return at;
 }
 
-/* The first byte at or after p whose class lacks keep.  By fours: most values need no encoding at all. */
+/* True when all of 16 bytes are unreserved (RFC 3986, 2.3), and so of every class that is kept. */
+static inline bool
+unreserved16(const uint8_t *p)
+{
+    typedef uint8_t bytes __attribute__((vector_size(16)));
+    typedef uint64_t words __attribute__((vector_size(16)));
+
+    bytes b, kept;
+    words w;
+
+    memcpy(&b, p, sizeof(b));
+    kept = (bytes) ((b | 0x20) - 'a' < 26) | (bytes) (b - '0' < 10) | (bytes) (b - '-' < 2) | (bytes) (b == '_')
+           | (bytes) (b == '~');
+    w = (words) kept;
+    return (w[0] & w[1]) == UINT64_MAX;
+}
+
+/* The first byte at or after p whose class lacks keep.  By many: most values need no encoding at all. */
 static inline const uint8_t *
 run_end(const uint8_t *p, const uint8_t *stop, unsigned keep)
 {
+    while (stop - p >= 16 && unreserved16(p))
+        p += 16;
     while (stop - p >= 4 && (class_of[p[0]] & class_of[p[1]] & class_of[p[2]] & class_of[p[3]] & keep) != 0)
         p += 4;
     while (p < stop && (class_of[*p] & keep) != 0)

@@ -7,6 +7,7 @@
  * compiled form that snapshots carry is refused when it is anything the
  * compiler would not write, and the bound on an expanded URL holds to the byte.
  */
+#include <ctype.h>
 #include "testing.h"
 
 #include "tracker_url.h"
@@ -134,6 +135,28 @@ test_all_bytes_through_every_macro(void **state)
                 sprintf(expected, kept ? "http://h/.%c." : "http://h/.%%%02X.", (unsigned) c);
                 assert_string_equal(expand(text, 0, values), expected);
             }
+        }
+    }
+}
+
+/* Values are read by many bytes at a time: one odd byte among them is found wherever it stands. */
+static void
+test_odd_byte_in_long_values(void **state)
+{
+    static const char plain[] = "aZ09-._~mnopqrstABCDEFGHIJKLMNOPQRSTUVWXYz1";
+
+    for (size_t at = 0; at + 1 < sizeof(plain); at++) {
+        for (int c = 0; c < 256; c++) {
+            struct tracker_str values[TRACKER_MACRO_COUNT] = { 0 };
+            char text[sizeof(plain)], expected[sizeof(plain) + 16], odd[4];
+            bool kept = c != 0 && strchr(plain, c) != NULL;
+
+            memcpy(text, plain, sizeof(plain));
+            text[at] = (char) c;
+            values[TRACKER_MACRO_SUB1] = (struct tracker_str){ text, sizeof(plain) - 1 };
+            sprintf(odd, kept || isalnum(c) ? "%c" : "%%%02X", (unsigned) c);
+            sprintf(expected, "http://h/%.*s%s%s", (int) at, plain, odd, plain + at + 1);
+            assert_string_equal(expand("http://h/{sub1}", 0, values), expected);
         }
     }
 }
@@ -754,6 +777,7 @@ main(void)
         cmocka_unit_test(test_every_macro),
         cmocka_unit_test(test_unknown_and_empty_macros),
         cmocka_unit_test(test_all_bytes_through_every_macro),
+        cmocka_unit_test(test_odd_byte_in_long_values),
         cmocka_unit_test(test_raw_percent),
         cmocka_unit_test(test_click_id_appended),
         cmocka_unit_test(test_accepted),
