@@ -56,7 +56,7 @@ nginx_version_of() {
 }
 
 # The module as Debian's nginx loads it: its own configure flags, so that the signatures match.  -O3 saves 3 % of a
-# click's instructions (bench click).
+# click's instructions, calls among our own functions without a detour by the PLT another (bench click).
 build_module() {
     local version folder
     version=$(nginx_version_of "$NGINX_SOURCE_PACKAGE")
@@ -65,8 +65,8 @@ build_module() {
         . "$NGINX_SOURCE_PACKAGE/conf_flags"
         cd "$NGINX_SOURCE_PACKAGE"
         configure_once "$folder" ./configure "${NGX_CONF_FLAGS[@]}" \
-            --with-cc-opt='-g -O3 -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIC' \
-            --with-ld-opt='-Wl,-z,relro -Wl,-z,now -fPIC' \
+            --with-cc-opt='-g -O3 -fno-semantic-interposition -fstack-protector-strong -D_FORTIFY_SOURCE=2 -fPIC' \
+            --with-ld-opt='-Wl,-z,relro -Wl,-z,now -Wl,-Bsymbolic-functions -fPIC' \
             --add-dynamic-module="$ROOT" --builddir="$folder"
         make -s -j2 -f "$folder/Makefile" modules
     )
