@@ -422,7 +422,7 @@ CREATE TABLE conversions (
     id           @id@,
     program_id   @int@ NOT NULL REFERENCES programs (id),
     event        TEXT NOT NULL,
-    txid         TEXT NOT NULL,                -- 'click:<id>' when none was given
+    txid         TEXT NOT NULL,                -- where none was given, what stands in for it, after a byte 1, which no txid has
     status       TEXT NOT NULL CHECK (status IN ('pending', 'approved', 'rejected')),
     amount_minor @int@,
     currency     TEXT,

@@ -6,6 +6,8 @@
  */
 #include "test_money.h"
 
+#include "service/conversion.h"
+
 struct others {
     int64_t bob, theirs; /* and his link */
 };
@@ -423,6 +425,225 @@ test_a_pixels_first_and_last(void **state)
     must_verify(m);
 }
 
+/* ---- who speaks first need not be who bought ---- */
+
+static int64_t
+open_conflicts(struct money *m)
+{
+    return number(m, "SELECT COUNT(*) AS n FROM conversion_conflicts WHERE reason = 'other_touch' AND state = 'open'");
+}
+
+static void
+resolve(struct money *m)
+{
+    must(m, conflict_close(m->service, &test_admin, number(m, "SELECT MAX(id) AS n FROM conversion_conflicts"), 0,
+                           "looked at", NULL, &m->error));
+}
+
+/* Bob guesses the next order's number; the customer, who came by us, has a pixel too: their clicks. */
+static void
+contest(struct money *m, const struct others *other, char guess[TRACKER_CLICK_ID_LEN + 1])
+{
+    memcpy(guess, click(m, other->theirs, 0, NULL), TRACKER_CLICK_ID_LEN + 1);
+    tell(m, &(struct sale){ .pixel = true, .txid = "next", .cookie_last = guess });
+    derive_all(m);
+    test_clock_us += SECOND_US;
+    tell(m, &(struct sale){ .pixel = true, .txid = "next", .cookie_last = click(m, m->link, 0, NULL) });
+    derive_all(m);
+    assert_int_equal(open_conflicts(m), 1);
+}
+
+static void
+test_a_contested_order_waits_for_a_person(void **state)
+{
+    struct money *m = *state;
+    struct others other = with_bob(m);
+    char          guess[TRACKER_CLICK_ID_LEN + 1];
+
+    contest(m, &other, guess);
+    tell(m, &(struct sale){ .pixel = true, .txid = "next", .cookie_last = guess });    /* pages are loaded again */
+    tell(m, &(struct sale){ .pixel = true, .txid = "next", .cookie_last = m->click });
+    tell(m, &(struct sale){ .pixel = true, .txid = "next" });
+    derive_all(m);
+    assert_int_equal(open_conflicts(m), 1);
+
+    /* The shop knows neither click: nobody earns, however long it takes somebody to look. */
+    tell(m, &(struct sale){ .txid = "next", .amount = "100.00" });
+    for (int i = 0; i < 3; i++) {
+        derive_all(m);
+        assert_int_equal(of(m, other.bob) + of(m, m->affiliate), 0);
+        test_clock_us += DAY_US;
+    }
+    assert_int_equal(outcomes(m, "parked"), 1);
+    assert_int_equal(number(m, "SELECT COUNT(*) AS n FROM referrals WHERE verified = 0 AND status = 'pending'"), 1);
+    must_verify(m);
+
+    /* Looked at, and left with who has it: now, not when it would have been tried again. */
+    derive_all(m);
+    resolve(m);
+    derive_all(m);
+    assert_int_equal(of(m, other.bob), 2000);
+    assert_int_equal(outcomes(m, "parked"), 0);
+    tell(m, &(struct sale){ .pixel = true, .txid = "next", .cookie_last = m->click }); /* has been judged */
+    derive_all(m);
+    assert_int_equal(open_conflicts(m), 0);
+    must_verify(m);
+}
+
+/* Whoever rejects the claim before he closes the conflict gives nothing to it. */
+static void
+test_a_rejected_claim_earns_nothing(void **state)
+{
+    struct money *m = *state;
+    struct others other = with_bob(m);
+    char          guess[TRACKER_CLICK_ID_LEN + 1];
+
+    contest(m, &other, guess);
+    tell(m, &(struct sale){ .txid = "next", .amount = "100.00" });
+    derive_all(m);
+    must(m, referral_act(m->service, &test_admin, number(m, "SELECT MAX(id) AS n FROM referrals"), "reject", "guessed",
+                         NULL, &m->error));
+    resolve(m);
+    derive_all(m);
+    assert_int_equal(outcomes(m, "confirmed"), 1);
+    assert_int_equal(of(m, other.bob) + of(m, m->affiliate), 0);
+    must_verify(m);
+}
+
+/* A touch that the server names decides, conflict or none; what waited says nothing else. */
+static void
+test_a_server_decides_a_contested_order(void **state)
+{
+    struct money *m = *state;
+    struct others other = with_bob(m);
+    char          guess[TRACKER_CLICK_ID_LEN + 1];
+
+    contest(m, &other, guess);
+    tell(m, &(struct sale){ .txid = "next", .amount = "100.00" });
+    derive_all(m);
+    tell(m, &(struct sale){ .txid = "next", .amount = "100.00", .click = m->click });
+    derive_all(m);
+    test_clock_us += DAY_US;
+    derive_all(m);
+    assert_int_equal(of(m, other.bob), 0);
+    assert_int_equal(of(m, m->affiliate), 2000);
+    assert_int_equal(outcomes(m, "parked"), 0);
+    must_verify(m);
+}
+
+/* The shop was quicker than the customer's page: its word rests on the guess alone, and that is told. */
+static void
+test_a_pixel_after_the_confirmation(void **state)
+{
+    struct money *m = *state;
+    struct others other = with_bob(m);
+
+    tell(m, &(struct sale){ .pixel = true, .txid = "next", .cookie_last = click(m, other.theirs, 0, NULL) });
+    tell(m, &(struct sale){ .txid = "next", .amount = "100.00" });
+    derive_all(m);
+    assert_int_equal(outcomes(m, "confirmed"), 1);
+    tell(m, &(struct sale){ .pixel = true, .txid = "next", .cookie_last = click(m, m->link, 0, NULL) });
+    derive_all(m);
+    assert_int_equal(open_conflicts(m), 1);
+
+    /* What a server said of a touch is nobody's to contest. */
+    tell(m, &(struct sale){ .txid = "b", .amount = "100.00", .click = m->click });
+    tell(m, &(struct sale){ .pixel = true, .txid = "b", .cookie_last = click(m, other.theirs, 0, NULL) });
+    derive_all(m);
+    assert_int_equal(open_conflicts(m), 1);
+    must_verify(m);
+}
+
+/* ---- what stands in for an order's number ---- */
+
+struct looking {
+    int64_t id;
+    json_t *object;
+};
+
+static enum db_result
+look(struct db *db, void *ctx)
+{
+    struct looking *looking = ctx;
+    enum db_result  rc = list_one(db, &conversion_list, looking->id, &looking->object);
+
+    return rc == DB_ROW ? DB_OK : DB_FAILED;
+}
+
+/* As the API shows it. */
+static const char *
+txid_shown(struct money *m, const char *which, char shown[96])
+{
+    struct looking looking = { .id = number(m, "SELECT %s(id) AS n FROM conversions", which) };
+
+    assert_int_equal(db_read(m->base.pool, look, &looking), DB_OK);
+    snprintf(shown, 96, "%s", text_of(looking.object, "txid"));
+    json_decref(looking.object);
+    return shown;
+}
+
+static void
+test_nobody_names_what_has_no_number(void **state)
+{
+    struct money *m = *state;
+    struct others other = with_bob(m);
+    char          text[2][96], shown[96], ours[TRACKER_CLICK_ID_LEN + 1];
+
+    memcpy(ours, click(m, m->link, 0, NULL), sizeof(ours));
+    make(m, coupon_create, json_of("{\"code\":\"ADA\",\"affiliate_id\":\"%lld\"}", (long long) m->affiliate));
+    click(m, other.theirs, 0, NULL);
+    /* Two pixels are told first: the second sale's record will be this journal's fourth. */
+    snprintf(text[0], sizeof(text[0]), "click:%s", ours);
+    snprintf(text[1], sizeof(text[1]), "fact:%lld:%lld", (long long) m->conversions.id,
+             (long long) m->conversions.at.next + 3);
+    for (int i = 0; i < 2; i++)
+        tell(m, &(struct sale){ .pixel = true, .txid = text[i], .cookie_last = m->click });
+    derive_all(m);
+    tell(m, &(struct sale){ .click = ours, .amount = "100.00" });
+    tell(m, &(struct sale){ .coupon = "ADA", .amount = "100.00" });
+    derive_all(m);
+    assert_int_equal(outcomes(m, "converted"), 4);
+    assert_int_equal(of(m, m->affiliate), 4000);
+
+    assert_string_equal(txid_shown(m, "MAX", shown), "(none)");
+    assert_string_equal(txid_shown(m, "MIN", shown), text[0]);
+    must_verify(m);
+}
+
+/* ---- clicks that were sent to a fallback ---- */
+
+static void
+test_a_click_that_went_to_a_fallback(void **state)
+{
+    static const uint32_t flags[] = { TRACKER_CLICK_CAPPED, TRACKER_CLICK_OUT_OF_DATES, TRACKER_CLICK_PAUSED };
+    struct money *m = *state;
+    struct others other = with_bob(m);
+    char          id[TRACKER_CLICK_ID_LEN + 1], txid[8];
+
+    for (int i = 0; i < 3; i++) {
+        m->click_flags = flags[i];
+        snprintf(txid, sizeof(txid), "t%d", i);
+        tell(m, &(struct sale){ .click = click(m, m->link, 0, NULL), .amount = "100.00", .txid = txid });
+        snprintf(txid, sizeof(txid), "p%d", i);
+        tell(m, &(struct sale){ .cookie_last = m->click, .amount = "100.00", .txid = txid });
+    }
+    test_clock_us += 3600 * SECOND_US;
+    derive_all(m);
+    assert_int_equal(of(m, m->affiliate), 0);
+    assert_int_equal(outcomes(m, "unattributed"), 6);
+
+    /* An earlier one of somebody else's stands; other flags take nothing away. */
+    m->click_flags = TRACKER_CLICK_REPEAT | TRACKER_CLICK_NO_CONSENT | TRACKER_CLICK_TRACKED;
+    memcpy(id, click(m, other.theirs, 0, NULL), sizeof(id));
+    m->click_flags = TRACKER_CLICK_CAPPED;
+    tell(m, &(struct sale){ .click = click(m, m->link, 0, id), .amount = "100.00", .txid = "first" });
+    derive_all(m);
+    assert_int_equal(of(m, other.bob), 2000);
+    assert_int_equal(number(m, "SELECT COUNT(*) AS n FROM referrals WHERE json_extract(why, '$.touches[0].verdict')"
+                               " = 'not_counting'"), 1);
+    must_verify(m);
+}
+
 int
 main(void)
 {
@@ -440,6 +661,12 @@ main(void)
         money_test(test_a_server_before_its_pixel),
         money_test(test_a_claim_gives_way),
         money_test(test_a_pixels_first_and_last),
+        money_test(test_a_contested_order_waits_for_a_person),
+        money_test(test_a_rejected_claim_earns_nothing),
+        money_test(test_a_server_decides_a_contested_order),
+        money_test(test_a_pixel_after_the_confirmation),
+        money_test(test_nobody_names_what_has_no_number),
+        money_test(test_a_click_that_went_to_a_fallback),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

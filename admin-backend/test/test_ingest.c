@@ -782,10 +782,15 @@ conversions_and_odd_bytes_arrive(void **state)
     click.flags = TRACKER_CLICK_PREVIEW;
     len = tracker_click_encode(&click, payload, sizeof(payload));
     test_edge_record(edge, TRACKER_EVENT_IMPRESSION, payload, len);
+    conversion.txid = TRACKER_STR("\x01" "click:somebody's"); /* no edge lets it through: it would squat another's sale */
+    len = tracker_conversion_encode(&conversion, payload, sizeof(payload));
+    test_edge_record(edge, TRACKER_EVENT_CONVERSION, payload, len);
 
     ingest_begin(w);
-    test_edge_send(edge, &w->redis, 1, 3);
-    TEST_AWAIT(test_edge_acked(edge, &w->redis, 4));
+    test_edge_send(edge, &w->redis, 1, 4);
+    TEST_AWAIT(test_edge_acked(edge, &w->redis, 5));
+    assert_int_equal(test_int(w->db.pool, "SELECT seq AS n FROM quarantine WHERE reason = 'bad_payload'"), 4);
+    assert_int_equal(test_int(w->db.pool, "SELECT count(*) AS n FROM conversion_facts"), 1);
 #define SEEN_AS                                                                                                \
     " WHERE ip_form = 2 AND ip = x'0102030405060708090a0b0c0d0e0f10' AND device = 2 AND os = 6 AND browser = 3" \
     " AND asn = 4200000000 AND rule = 2 AND target = 1 AND country = 'DE' AND region = 'BY'"                    \

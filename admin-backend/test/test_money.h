@@ -23,6 +23,7 @@ struct money {
     int64_t              program, group, affiliate, campaign, link;
     struct journal_row   traffic, conversions;
     char                 click[TRACKER_CLICK_ID_LEN + 1]; /* the last one */
+    uint32_t             click_flags;                     /* of clicks to come */
     struct service_error error;
 };
 
@@ -204,7 +205,8 @@ click(struct money *m, int64_t link, uint64_t time_ms, const char *first)
     name_click(m, link, time_ms, m->traffic.at.next, m->click);
     pack.click = (struct click_row){ .journal_id = m->traffic.id, .seq = m->traffic.at.next, .time_ms = time_ms,
                                      .received_ms = time_ms, .program = (uint32_t) m->program, .campaign = 1,
-                                     .link = (uint32_t) link, .affiliate = 1, .config_version = 1 };
+                                     .link = (uint32_t) link, .affiliate = 1, .flags = m->click_flags,
+                                     .config_version = 1 };
     if (first != NULL)
         pack.click.first_touch = (struct tracker_str){ first, strlen(first) };
     click_id_pack(m->click, pack.click.click_id);

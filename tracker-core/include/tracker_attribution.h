@@ -33,7 +33,8 @@ enum tracker_touch_verdict {
     TRACKER_TOUCH_UNKNOWN,       /* no such coupon, or a customer who bought nothing yet */
     TRACKER_TOUCH_INACTIVE,      /* the coupon is paused or archived */
     TRACKER_TOUCH_OUT_OF_DATES,  /* the event lies outside the coupon's dates */
-    TRACKER_TOUCH_NOT_RECURRING  /* the customer's affiliate decides recurring events only */
+    TRACKER_TOUCH_NOT_RECURRING, /* the customer's affiliate decides recurring events only */
+    TRACKER_TOUCH_NOT_COUNTING   /* the click was sent to a fallback: over a cap, out of dates, paused */
 };
 #define TRACKER_CLOCK_SKEW_MS 300000u /* five minutes between two edges' clocks */
 #define TRACKER_TOUCHES_MAX   8
@@ -46,6 +47,7 @@ struct tracker_touch {
     uint64_t                   window_ms;                    /* of the campaign; 0: no limit */
     uint64_t                   from_ms, to_ms;               /* COUPON: its dates, [from, to); 0: open */
     bool                       inactive;                     /* COUPON */
+    bool                       not_counting;                 /* clicks: it is stored as one that went to a fallback */
     uint32_t                   part_ppm;                     /* CUSTOMER: of what he brings */
     enum tracker_touch_verdict verdict;                      /* filled in, as: */
     uint32_t                   share_ppm;                    /* of the conversion; 0 unless WON */

@@ -52,6 +52,9 @@ enum tracker_click_flag {
     (TRACKER_CLICK_BOT | TRACKER_CLICK_PREFETCH | TRACKER_CLICK_TEST | TRACKER_CLICK_PREVIEW                   \
      | TRACKER_CLICK_DATACENTRE | TRACKER_CLICK_RATE | TRACKER_CLICK_NO_AGENT)
 
+/* The visitor was sent to a fallback instead of the advertiser: such a click earns nothing. */
+#define TRACKER_CLICK_FALLBACK (TRACKER_CLICK_PAUSED | TRACKER_CLICK_CAPPED | TRACKER_CLICK_OUT_OF_DATES)
+
 /* Persisted: what a click's ip is. */
 enum tracker_ip_form {
     TRACKER_IP_WHOLE = 0,

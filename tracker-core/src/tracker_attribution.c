@@ -68,6 +68,8 @@ judge_click(const struct tracker_touch *touch, uint32_t program, uint64_t event_
         return TRACKER_TOUCH_UNKNOWN_LINK;
     if (touch->program != program)
         return TRACKER_TOUCH_OTHER_PROGRAM;
+    if (touch->not_counting)
+        return TRACKER_TOUCH_NOT_COUNTING;
     if (time_ms > event_ms)
         return time_ms - event_ms > TRACKER_CLOCK_SKEW_MS ? TRACKER_TOUCH_AFTER_EVENT : TRACKER_TOUCH_WON;
     if (touch->window_ms != 0 && event_ms - time_ms > touch->window_ms)
@@ -231,6 +233,8 @@ tracker_touch_verdict_name(enum tracker_touch_verdict verdict)
         return "out_of_dates";
     case TRACKER_TOUCH_NOT_RECURRING:
         return "not_recurring";
+    case TRACKER_TOUCH_NOT_COUNTING:
+        return "not_counting";
     }
     return "?";
 }

@@ -151,6 +151,20 @@ test_unrecorded_click(void **state)
     assert_int_equal(attribute(&one, 1, PROGRAM, TRACKER_ATTRIBUTION_LAST, EVENT), 0);
 }
 
+/* It earns nothing, but does not outrank what does; what is wrong with the link is said before it. */
+static void
+test_a_click_that_went_to_a_fallback(void **state)
+{
+    struct tracker_touch two[2] = { touch(CLICK, EVENT - DAY), touch(LAST, EVENT - 2 * DAY) };
+
+    two[0].not_counting = true;
+    assert_int_equal(attribute(two, 2, PROGRAM, TRACKER_ATTRIBUTION_LAST, EVENT), 1);
+    assert_int_equal(two[0].verdict, TRACKER_TOUCH_NOT_COUNTING);
+    assert_int_equal(attribute(two, 1, PROGRAM, TRACKER_ATTRIBUTION_LAST, EVENT), -1);
+    assert_int_equal(attribute(two, 1, PROGRAM + 1, TRACKER_ATTRIBUTION_LAST, EVENT), -1);
+    assert_int_equal(two[0].verdict, TRACKER_TOUCH_OTHER_PROGRAM);
+}
+
 static void
 test_names(void **state)
 {
@@ -164,6 +178,7 @@ test_names(void **state)
     assert_string_equal(tracker_touch_verdict_name(TRACKER_TOUCH_AFTER_EVENT), "after_event");
     assert_string_equal(tracker_touch_verdict_name(TRACKER_TOUCH_EXPIRED), "expired");
     assert_string_equal(tracker_touch_verdict_name(TRACKER_TOUCH_UNKNOWN_LINK), "unknown_link");
+    assert_string_equal(tracker_touch_verdict_name(TRACKER_TOUCH_NOT_COUNTING), "not_counting");
     assert_string_equal(tracker_touch_verdict_name((enum tracker_touch_verdict) 99), "?");
     assert_string_equal(tracker_touch_source_name(TRACKER_TOUCH_CLICK_FIRST), "click_first");
     assert_string_equal(tracker_touch_source_name(TRACKER_TOUCH_COUPON), "coupon");
@@ -353,7 +368,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_eligibility),      cmocka_unit_test(test_precedence),
-        cmocka_unit_test(test_unrecorded_click), cmocka_unit_test(test_names),
+        cmocka_unit_test(test_unrecorded_click), cmocka_unit_test(test_a_click_that_went_to_a_fallback),
+        cmocka_unit_test(test_names),
         cmocka_unit_test(test_who_shares),       cmocka_unit_test(test_a_share_of_nothing),
         cmocka_unit_test(test_a_coupons_dates),
         cmocka_unit_test(test_properties),

@@ -58,11 +58,11 @@ add_named_click(const struct service *service, struct db *db, const struct fact 
     if (rc != DB_OK || out->count == 0)
         return rc;
     rc = is_early(service, db, fact, click, early);
-    if (rc != DB_OK || *early || !click->recorded) /* unrecorded: its sequence counts drops, and is another click's */
+    if (rc != DB_OK || *early || !click->recorded)
         return rc;
-    rc = click_first_touch(db, click->journal, click->sequence, out->first);
-    if (rc == DB_OK && strcmp(out->first, fact->click_id) != 0)
-        rc = add_click(service, db, out, TRACKER_TOUCH_CLICK_FIRST, out->first);
+    rc = click_kept(db, click->journal, click->sequence, &out->named);
+    if (rc == DB_OK && strcmp(out->named.first_touch, fact->click_id) != 0)
+        rc = add_click(service, db, out, TRACKER_TOUCH_CLICK_FIRST, out->named.first_touch);
     return rc;
 }
 
@@ -73,6 +73,7 @@ add_click(const struct service *service, struct db *db, struct attribution *out,
 {
     struct tracker_touch *touch = &out->touches[out->count];
     struct link_owner     owner = { 0 };
+    struct click_kept     kept = { .flags = 0 };
     enum db_result        rc;
 
     if (tracker_click_id_decode(service->keys, (struct tracker_str){ text, strlen(text) }, &touch->click)
@@ -81,7 +82,12 @@ add_click(const struct service *service, struct db *db, struct attribution *out,
     rc = link_owner_at(db, touch->click.link, (int64_t) touch->click.time_ms, &owner);
     if (rc != DB_ROW && rc != DB_DONE)
         return rc;
+    /* Unrecorded: its sequence counts drops, and is another click's. */
+    rc = touch->click.recorded ? click_kept(db, touch->click.journal, touch->click.sequence, &kept) : DB_OK;
+    if (rc != DB_OK)
+        return rc;
     touch->source = source;
+    touch->not_counting = (kept.flags & TRACKER_CLICK_FALLBACK) != 0;
     touch->program = (uint32_t) owner.program_id;
     touch->campaign = (uint32_t) owner.campaign_id;
     touch->affiliate = (uint32_t) owner.affiliate_id;

@@ -25,7 +25,7 @@ struct attribution {
     unsigned                          count;
     struct tracker_touch              touches[TRACKER_TOUCHES_MAX];
     const char                       *texts[TRACKER_TOUCHES_MAX]; /* click id, coupon or customer; into the fact, or: */
-    char                              first[TRACKER_CLICK_ID_LEN + 1];
+    struct click_kept                 named; /* of the click that is named */
     int64_t                           links[TRACKER_TOUCHES_MAX]; /* 0: none */
 };
 

@@ -8,6 +8,8 @@
 #include "store/catalog.h"
 #include "store/plan.h"
 
+#define OTHER_TOUCH "other_touch" /* a conflict's reason */
+
 /* What one winner earns, and why; computed before anything is written. */
 struct earning {
     int64_t                  event_time_ms;
@@ -369,34 +371,82 @@ confirm_winner(struct db *db, const struct derivation *d, const struct referral_
     return rc;
 }
 
+/* Whether something could be earned by a claim that another browser contests. */
+static enum db_result
+is_contested(struct db *db, const struct conversion_row *known, const struct referral_row *referrals, int count,
+             bool *contested)
+{
+    bool open = false;
+
+    for (int i = 0; i < count; i++)
+        open |= referrals[i].state != REFERRAL_REJECTED;
+    *contested = false;
+    return open ? conflict_open(db, known->id, OTHER_TOUCH, contested) : DB_OK;
+}
+
 enum db_result
 confirm(struct db *db, const struct derivation *d, const struct conversion_row *known)
 {
     struct attribution  attribution;
     struct referral_row referrals[REFERRALS_OF_CONVERSION];
     int                 count = 0;
-    bool                busy = false;
+    bool                won, busy = false, contested = false;
     enum db_result      rc = attribute(d->service, db, &d->fact, &attribution);
 
     if (rc == DB_OK && attribution.verdict == ATTRIBUTION_TOO_EARLY)
         return derive_park(db, d, CLICK_STEP_US);
+    won = attribution.verdict == ATTRIBUTION_WON;
     if (rc == DB_OK)
         rc = conversion_in_payout(db, known->id, &busy);
     if (rc == DB_OK && busy)
         return derive_park(db, d, PAYOUT_STEP_US);
     if (rc == DB_OK)
-        rc = conversion_confirm(db, known->id, &d->fact, derive_status_name(d->fact.status));
-    if (rc == DB_OK)
         rc = referrals_of_conversion(db, known->id, referrals, &count);
+    if (rc == DB_OK && !won && d->fact.status != TRACKER_CONVERSION_REJECTED)
+        rc = is_contested(db, known, referrals, count, &contested);
+    if (rc == DB_OK && contested)
+        return derive_park(db, d, REVIEW_STEP_US); /* two browsers claim it: a person decides, or a touch by a server */
+    if (rc == DB_OK)
+        rc = conversion_confirm(db, known->id, &d->fact, derive_status_name(d->fact.status));
     if (rc != DB_OK)
         return rc;
-    if (attribution.verdict == ATTRIBUTION_WON && !same_winners(&attribution, referrals, count)) {
+    if (won && !same_winners(&attribution, referrals, count)) {
         rc = replace_winners(db, d, &attribution, referrals, count, known->id);
     } else {
         for (int i = 0; rc == DB_OK && i < count; i++)
-            rc = confirm_winner(db, d, &referrals[i], attribution.verdict == ATTRIBUTION_WON, known->event_time_ms);
-        if (rc == DB_OK && attribution.verdict == ATTRIBUTION_WON)
+            rc = confirm_winner(db, d, &referrals[i], won, known->event_time_ms);
+        if (rc == DB_OK && won)
             rc = bind_customer(db, d, &attribution, known->id);
     }
     return rc == DB_OK ? fact_close(db, d->fact.key, "confirmed", known->id) : rc;
+}
+
+/* ---- another browser's word ---- */
+
+/*
+ * Order numbers can be guessed, so that who speaks first is not always who bought: while nothing but a browser says
+ * whose the order is, another one's touch is a conflict.  Each touch once, for a page may be loaded again at will.
+ */
+enum db_result
+claim(struct db *db, const struct derivation *d, const struct conversion_row *known)
+{
+    struct attribution  attribution;
+    struct referral_row referrals[REFERRALS_OF_CONVERSION];
+    int                 count = 0;
+    bool                decided = known->verified, said = false;
+    enum db_result      rc = attribute(d->service, db, &d->fact, &attribution);
+
+    if (rc == DB_OK && attribution.verdict == ATTRIBUTION_TOO_EARLY)
+        return derive_park(db, d, CLICK_STEP_US);
+    if (rc == DB_OK)
+        rc = referrals_of_conversion(db, known->id, referrals, &count);
+    for (int i = 0; i < count; i++)
+        decided &= referrals[i].verified;
+    if (rc == DB_OK && !decided && attribution.verdict == ATTRIBUTION_WON
+        && !same_winners(&attribution, referrals, count)) {
+        rc = conflict_said(db, known->id, OTHER_TOUCH, &d->fact, &said);
+        if (rc == DB_OK && !said)
+            return derive_contradict(db, d, known->id, OTHER_TOUCH);
+    }
+    return rc == DB_OK ? fact_close(db, d->fact.key, "repeated", known->id) : rc;
 }

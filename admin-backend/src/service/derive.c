@@ -138,7 +138,8 @@ derive_change(const struct derivation *d, const char *reason)
 
 /*
  * What makes two facts one conversion: the sender's id, else the click (once per event; the click that a pixel's
- * cookie holds is as good: a thank-you page is loaded again), else nothing does.
+ * cookie holds is as good: a thank-you page is loaded again), else nothing does.  What stands in for an id begins with
+ * a control byte, which neither edge nor ingest lets through in one: nobody can send what another's sale will be called.
  */
 static void
 name_transaction(const struct fact *fact, char txid[TXID_MAX])
@@ -148,9 +149,10 @@ name_transaction(const struct fact *fact, char txid[TXID_MAX])
     if (fact->txid[0] != '\0')
         snprintf(txid, TXID_MAX, "%s", fact->txid);
     else if (click[0] != '\0')
-        snprintf(txid, TXID_MAX, "click:%s", click);
+        snprintf(txid, TXID_MAX, CONVERSION_NO_TXID "click:%s", click);
     else
-        snprintf(txid, TXID_MAX, "fact:%lld:%lld", (long long) fact->key.journal_id, (long long) fact->key.seq);
+        snprintf(txid, TXID_MAX, CONVERSION_NO_TXID "fact:%lld:%lld", (long long) fact->key.journal_id,
+                 (long long) fact->key.seq);
 }
 
 static enum db_result
@@ -249,8 +251,8 @@ repeat(struct db *db, const struct derivation *d, const struct conversion_row *k
 {
     const char *status = derive_status_name(d->fact.status);
 
-    if (d->fact.auth == TRACKER_AUTH_PIXEL) /* a page that was loaded again, or somebody who tries */
-        return fact_close(db, d->fact.key, "repeated", known->id);
+    if (d->fact.auth == TRACKER_AUTH_PIXEL)
+        return claim(db, d, known);
     if (!known->verified)
         return confirm(db, d, known);
     if (!same_content(&d->fact, known))

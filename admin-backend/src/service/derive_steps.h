@@ -11,9 +11,11 @@
 #include "service/attribute.h"
 #include "service/money_steps.h"
 
-/* How long a fact that must wait sleeps at first: for its click, which takes seconds, or for a payout. */
+/* How long a fact that must wait sleeps at first: for its click, which takes seconds, for a payout, or for a
+ * person who looks at a conflict and wakes it. */
 #define CLICK_STEP_US  UINT64_C(500000)
 #define PAYOUT_STEP_US UINT64_C(60000000)
+#define REVIEW_STEP_US UINT64_C(60000000)
 /* How long a refund waits for its order: imports of yesterday's sales are usual, those of last month are not. */
 #define REFUND_LIMIT_US (UINT64_C(30) * 86400 * 1000000)
 
@@ -45,6 +47,8 @@ enum db_result derive_step(struct db *db, const struct derivation *d, const stru
 enum db_result convert(struct db *db, const struct derivation *d, const char *txid);
 /* What a visitor's browser had said is now said by the advertiser's server: its word replaces the browser's. */
 enum db_result confirm(struct db *db, const struct derivation *d, const struct conversion_row *known);
+/* Another browser's word on it: a page that was loaded again, or another touch that claims the same order. */
+enum db_result claim(struct db *db, const struct derivation *d, const struct conversion_row *known);
 
 /* A refund, a chargeback, or a chargeback that was won. */
 enum db_result take_back(struct db *db, const struct derivation *d, const char *txid);

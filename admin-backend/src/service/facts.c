@@ -516,6 +516,17 @@ facts_click(struct facts *facts, struct db *db, struct fact_journal *journal,
     return result;
 }
 
+/* No edge takes a control byte in a txid, and what stands in for a missing one begins with one. */
+static bool
+facts_is_txid(struct tracker_str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if ((unsigned char) text.data[i] < 0x20 || text.data[i] == 0x7f)
+            return false;
+    }
+    return true;
+}
+
 static enum db_result
 facts_conversion(struct facts *facts, struct fact_journal *journal, const struct tracker_record *record,
                  const char **refused)
@@ -526,7 +537,7 @@ facts_conversion(struct facts *facts, struct fact_journal *journal, const struct
         || record->time_ms >= TIME_MS_MAX || conversion.event_time_ms >= TIME_MS_MAX
         || conversion.event.len == 0 || conversion.status > TRACKER_CONVERSION_CHARGEBACK_WON
         || !facts_is_click_id(conversion.click_id) || !facts_is_click_id(conversion.cookie_first)
-        || !facts_is_click_id(conversion.cookie_last)) {
+        || !facts_is_click_id(conversion.cookie_last) || !facts_is_txid(conversion.txid)) {
         *refused = "bad_payload";
         return DB_OK;
     }

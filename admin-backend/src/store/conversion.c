@@ -162,6 +162,54 @@ conversion_conflict(struct db *db, int64_t conversion_id, struct fact_key key, c
                    "iiisi", conversion_id, key.journal_id, key.seq, reason, (int64_t) now_us);
 }
 
+static enum db_result
+any(enum db_result rc, struct db_stmt *row, bool *out)
+{
+    *out = rc == DB_ROW;
+    if (rc == DB_ROW)
+        db_end(row);
+    return rc == DB_ROW || rc == DB_DONE ? DB_OK : rc;
+}
+
+enum db_result
+conflict_open(struct db *db, int64_t conversion_id, const char *reason, bool *open)
+{
+    struct db_stmt *row = NULL;
+    enum db_result  rc = db_query(db, &row,
+                                  "SELECT id FROM conversion_conflicts WHERE conversion_id = $1 AND reason = $2"
+                                   " AND state = 'open' LIMIT 1",
+                                  "is", conversion_id, reason);
+
+    return any(rc, row, open);
+}
+
+enum db_result
+conflict_said(struct db *db, int64_t conversion_id, const char *reason, const struct fact *fact, bool *said)
+{
+    struct db_stmt *row = NULL;
+    enum db_result  rc = db_query(db, &row,
+                                  "SELECT c.id AS id FROM conversion_conflicts c JOIN conversion_facts f"
+                                   " ON f.journal_id = c.journal_id AND f.seq = c.seq"
+                                   " WHERE c.conversion_id = $1 AND c.reason = $2"
+                                   " AND COALESCE(f.click_id, '') = $3 AND COALESCE(f.cookie_last, '') = $4"
+                                   " AND COALESCE(f.cookie_first, '') = $5 AND COALESCE(f.coupon, '') = $6 LIMIT 1",
+                                  "isssss", conversion_id, reason, fact->click_id, fact->cookie_last,
+                                  fact->cookie_first, fact->coupon);
+
+    return any(rc, row, said);
+}
+
+/* What waited for a person to look at it. */
+static enum db_result
+conflict_wake(struct db *db, int64_t id)
+{
+    return db_exec(db,
+                   "UPDATE conversion_facts SET retry_us = 0 WHERE outcome = 'parked' AND retry_us > 0"
+                   " AND (program_id, event, txid) IN (SELECT v.program_id, v.event, v.txid FROM conversions v"
+                   " JOIN conversion_conflicts c ON c.conversion_id = v.id WHERE c.id = $1)",
+                   "i", id);
+}
+
 enum db_result
 conflict_resolve(struct db *db, int64_t id, int64_t if_version, const char *note, uint64_t now_us)
 {
@@ -171,7 +219,9 @@ conflict_resolve(struct db *db, int64_t id, int64_t if_version, const char *note
                                 " AND (version = $2 OR CAST($2 AS INTEGER) = 0)",
                                 "iisi", id, if_version, note, (int64_t) now_us);
 
-    return rc == DB_OK && db_changes(db) != 1 ? DB_CONFLICT : rc;
+    if (rc != DB_OK || db_changes(db) != 1)
+        return rc == DB_OK ? DB_CONFLICT : rc;
+    return conflict_wake(db, id);
 }
 
 /* ---- refunds ---- */

@@ -6,6 +6,9 @@
 
 #include "store/fact.h"
 
+/* conversions.txid begins with it where the sender gave none; no txid that is sent can. */
+#define CONVERSION_NO_TXID "\x01"
+
 struct conversion_row {
     int64_t id, program_id, event_time_ms;
     char    status[16];
@@ -29,7 +32,12 @@ enum db_result conversion_confirm(struct db *db, int64_t id, const struct fact *
 /* Kept for review: a fact that contradicts its conversion (0: that has none). */
 enum db_result conversion_conflict(struct db *db, int64_t conversion_id, struct fact_key key, const char *reason,
                                    uint64_t now_us);
-/* DB_CONFLICT: another version (if_version 0: any), or resolved already. */
+/* Whether one of that reason stands open. */
+enum db_result conflict_open(struct db *db, int64_t conversion_id, const char *reason, bool *open);
+/* Whether the same touches were kept for that reason before, resolved or not. */
+enum db_result conflict_said(struct db *db, int64_t conversion_id, const char *reason, const struct fact *fact,
+                             bool *said);
+/* What waits for the conflict's conversion is due. DB_CONFLICT: another version (if_version 0: any), or resolved already. */
 enum db_result conflict_resolve(struct db *db, int64_t id, int64_t if_version, const char *note, uint64_t now_us);
 
 /* ---- refunds ---- */

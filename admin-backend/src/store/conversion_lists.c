@@ -2,6 +2,7 @@
 #include "service/catalog.h"
 #include "service/conversion.h"
 #include "service/view.h"
+#include "store/conversion.h"
 
 static json_t *conversion_view(struct db_stmt *row);
 static json_t *refund_view(struct db_stmt *row);
@@ -41,6 +42,15 @@ const struct list_spec conversion_list = {
     .view = conversion_view,
 };
 
+/* Null where the sender gave none. */
+static json_t *
+txid_view(struct db_stmt *row)
+{
+    const char *txid = db_text(row, "txid");
+
+    return txid != NULL && txid[0] == CONVERSION_NO_TXID[0] ? json_null() : view_column_text(row, "txid");
+}
+
 static json_t *
 conversion_view(struct db_stmt *row)
 {
@@ -50,7 +60,7 @@ conversion_view(struct db_stmt *row)
                      "id", view_column_id(row, "id"),
                      "program_id", view_column_id(row, "program_id"),
                      "event", view_column_text(row, "event"),
-                     "txid", view_column_text(row, "txid"),
+                     "txid", txid_view(row),
                      "status", view_column_text(row, "status"),
                      "amount", view_column_money(row, "amount_minor", "currency"),
                      "refunded", view_column_money(row, "refunded_minor", "currency"),
@@ -119,7 +129,7 @@ const struct list_spec conflict_list = {
     .select = "SELECT c.id AS id, c.conversion_id AS conversion_id, c.reason AS reason, c.state AS state,"
               " c.note AS note, c.at_us AS at_us, c.updated_us AS updated_us, c.version AS version, f.event AS event,"
               " f.txid AS txid, f.refund_id AS refund_id, f.status AS told, f.amount_minor AS amount_minor,"
-              " f.currency AS currency, f.click_id AS click_id, f.event_time_ms AS event_time_ms,"
+              " f.currency AS currency, COALESCE(f.click_id, f.cookie_last) AS click_id, f.event_time_ms AS event_time_ms,"
               " f.api_user_id AS api_user_id FROM conversion_conflicts c"
               " LEFT JOIN conversion_facts f ON f.journal_id = c.journal_id AND f.seq = c.seq",
     .from = " FROM conversion_conflicts c",

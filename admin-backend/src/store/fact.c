@@ -232,20 +232,21 @@ journal_progress(struct db *db, uint64_t short_id, int64_t seq, enum journal_pro
 }
 
 enum db_result
-click_first_touch(struct db *db, uint64_t short_id, int64_t seq, char out[TRACKER_CLICK_ID_LEN + 1])
+click_kept(struct db *db, uint64_t short_id, int64_t seq, struct click_kept *out)
 {
     struct db_stmt *row;
     enum db_result  rc = db_query(db, &row,
-                                  "SELECT c.first_touch AS first_touch FROM journals j"
+                                  "SELECT c.flags AS flags, c.first_touch AS first_touch FROM journals j"
                                    " JOIN clicks c ON c.journal_id = j.id AND c.seq = $2"
                                    " WHERE j.short_id = $1",
                                   "ii", (int64_t) short_id, seq);
 
-    out[0] = '\0';
+    *out = (struct click_kept){ .flags = 0 };
     if (rc != DB_ROW)
         return rc == DB_DONE ? DB_OK : rc;
-    if (!copy_text(out, TRACKER_CLICK_ID_LEN + 1, db_text(row, "first_touch")))
-        out[0] = '\0';
+    out->flags = (uint32_t) db_int(row, "flags");
+    if (!copy_text(out->first_touch, sizeof(out->first_touch), db_text(row, "first_touch")))
+        out->first_touch[0] = '\0';
     db_end(row);
     return DB_OK;
 }

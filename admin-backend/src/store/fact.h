@@ -58,7 +58,12 @@ enum db_result link_owner_at(struct db *db, int64_t link_id, int64_t at_ms, stru
 enum journal_progress { JOURNAL_UNKNOWN, JOURNAL_BEHIND, JOURNAL_PASSED };
 /* Whether the database has committed that click's journal beyond it. */
 enum db_result journal_progress(struct db *db, uint64_t short_id, int64_t seq, enum journal_progress *out);
-/* The first touch that the click's cookie named, or "" */
-enum db_result click_first_touch(struct db *db, uint64_t short_id, int64_t seq, char out[TRACKER_CLICK_ID_LEN + 1]);
+/* What was recorded of a click when it came. */
+struct click_kept {
+    uint32_t flags;                                 /* enum tracker_click_flag */
+    char     first_touch[TRACKER_CLICK_ID_LEN + 1]; /* that its cookie named, or "" */
+};
+/* Nothing and no flags, where it is not stored. */
+enum db_result click_kept(struct db *db, uint64_t short_id, int64_t seq, struct click_kept *out);
 
 #endif
