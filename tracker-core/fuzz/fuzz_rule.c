@@ -58,7 +58,6 @@ use(const uint8_t *compiled, size_t len)
 {
     struct tracker_visitor visitor = { 0 };
 
-    tracker_rules_subjects(compiled, len);
     choose(compiled, len, &visitor, 0);
     visitor = (struct tracker_visitor){ 1705276800000, TRACKER_STR("DE"), TRACKER_STR("BY"),
                                         TRACKER_STR("de-CH,en"), 15169, 2, 6, 2, true };

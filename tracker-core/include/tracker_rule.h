@@ -79,9 +79,6 @@ int tracker_rules_compile(const struct tracker_rule *rules, unsigned count, uint
 /* True for what the compiler writes, templates included, and for no bytes at all.  Any bytes are safe. */
 bool tracker_rules_check(const uint8_t *compiled, size_t len);
 
-/* Of checked rules.  Bit s is set when some rule asks for subject s: what nobody asks for need not be known. */
-uint32_t tracker_rules_subjects(const uint8_t *compiled, size_t len);
-
 struct tracker_choice {
     uint16_t           rule;     /* 1-based; 0: none held */
     uint16_t           target;   /* 1-based within the rule */

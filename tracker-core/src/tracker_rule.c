@@ -32,12 +32,6 @@ tracker_rules_choose(const uint8_t *compiled, size_t len, const struct tracker_v
     return false;
 }
 
-uint32_t
-tracker_rules_subjects(const uint8_t *compiled, size_t len)
-{
-    return len == 0 ? 0 : tracker_get32(compiled + 4);
-}
-
 static bool
 rule_holds(const uint8_t *rule, const struct tracker_visitor *visitor)
 {

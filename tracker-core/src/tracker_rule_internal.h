@@ -1,7 +1,8 @@
 /*
  * tracker_rule_internal.h - how compiled rules lie; compiler, checker and reader share it.
  *
- *   rules      0 u16 number of rules  2 u16 zero  4 u32 subjects, a bit each; then the rules
+ *   rules      0 u16 number of rules  2 u16 zero  4 u32 subjects, a bit each, which the
+ *              checker holds against the conditions; then the rules
  *   rule       0 u16 its length  2 i16 offset_minutes  4 u32 cap_day
  *              8 u8 number of conditions  9 u8 number of targets  10 u16 where its targets begin
  *              12 conditions, targets, templates, back to back

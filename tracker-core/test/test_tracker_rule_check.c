@@ -199,7 +199,6 @@ use(const uint8_t *compiled, size_t len)
     };
     struct tracker_choice choice;
 
-    tracker_rules_subjects(compiled, len);
     for (size_t v = 0; v < COUNT(visitors); v++) {
         for (uint64_t sticky = 0; sticky < 5; sticky++) {
             unsigned after = 0;
