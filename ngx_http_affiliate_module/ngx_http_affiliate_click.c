@@ -18,7 +18,7 @@ ngx_http_affiliate_click_handler(ngx_http_request_t *r)
     struct tracker_str         code;
     ngx_http_affiliate_visit_t visit;
 
-    if (!(r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD))) {
+    if (!ngx_http_affiliate_visits(r)) {
         return ngx_http_affiliate_click_method(r);
     }
 
@@ -92,7 +92,7 @@ ngx_http_affiliate_click_send(ngx_http_affiliate_visit_t *visit, ngx_uint_t reco
 
     if (ngx_http_affiliate_destination(visit) != NGX_OK) {
         ngx_http_affiliate_count(CLICKS_REFUSED);
-        return NGX_HTTP_REQUEST_URI_TOO_LARGE;
+        return ngx_http_affiliate_refuse(visit->request, NGX_HTTP_REQUEST_URI_TOO_LARGE);
     }
     if (ngx_http_affiliate_redirect(visit->request, visit->url) != NGX_OK
         || ngx_http_affiliate_click_referrer(visit) != NGX_OK
@@ -138,12 +138,17 @@ ngx_http_affiliate_click_referrer(ngx_http_affiliate_visit_t *visit)
                                          &policies[policy]);
 }
 
-/* OPTIONS asks, it does not click; whatever else is not a visit. */
+/* OPTIONS asks, it does not click; whatever else is not a visit.  Nor is what a page includes or a request causes here:
+ * its answer could set no cookie, and the visitor has not come for it. */
 ngx_int_t
 ngx_http_affiliate_click_method(ngx_http_request_t *r)
 {
-    ngx_int_t rc = ngx_http_discard_request_body(r);
+    ngx_int_t rc;
 
+    if (r != r->main) {
+        return NGX_HTTP_NOT_FOUND;
+    }
+    rc = ngx_http_discard_request_body(r);
     if (rc != NGX_OK) {
         return rc;
     }
@@ -159,10 +164,19 @@ ngx_http_affiliate_click_method(ngx_http_request_t *r)
 static ngx_int_t
 ngx_http_affiliate_click_unavailable(ngx_http_request_t *r)
 {
+    /* of this worker: visitors come as fast as they like, the log takes a line a second */
+    static time_t     said;
+    static ngx_uint_t unanswered;
+
     ngx_http_affiliate_count(CLICKS_REFUSED);
-    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                  "affiliate: no snapshot yet, a click cannot be answered: does \"affiliated\" run, "
-                  "on the same Redis and with the same keys?");
+    unanswered++;
+    if (said != ngx_time()) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "affiliate: no snapshot yet, clicks could not be answered: %ui; does \"affiliated\" run, "
+                      "on the same Redis and with the same keys?", unanswered);
+        said = ngx_time();
+        unanswered = 0;
+    }
     if (ngx_http_affiliate_add_literal(r, "Retry-After", "2") != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -200,7 +214,7 @@ ngx_http_affiliate_click_not_found(ngx_http_affiliate_visit_t *visit)
     ngx_http_request_t *r = visit->request;
 
     if (visit->conf->not_found == NULL) {
-        return NGX_HTTP_NOT_FOUND;
+        return ngx_http_affiliate_refuse(r, NGX_HTTP_NOT_FOUND);
     }
     if (ngx_http_complex_value(r, visit->conf->not_found, &url) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -209,16 +223,24 @@ ngx_http_affiliate_click_not_found(ngx_http_affiliate_visit_t *visit)
     /* variables may hold anything a client sent: no control byte gets into a header */
     for (size_t i = 0; i < url.len; i++) {
         if (url.data[i] < 0x21 || url.data[i] == 0x7f) {
-            return NGX_HTTP_NOT_FOUND;
+            return ngx_http_affiliate_refuse(r, NGX_HTTP_NOT_FOUND);
         }
     }
     if (url.len == 0) {
-        return NGX_HTTP_NOT_FOUND;
+        return ngx_http_affiliate_refuse(r, NGX_HTTP_NOT_FOUND);
     }
     if (ngx_http_affiliate_redirect(r, (struct tracker_str){ (char *) url.data, url.len }) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
     return ngx_http_affiliate_send_empty(r, NGX_HTTP_MOVED_TEMPORARILY);
+}
+
+/* Caches may keep a 404 or 414 that does not forbid it (RFC 9110, 15.1), and the link may be there tomorrow. */
+ngx_int_t
+ngx_http_affiliate_refuse(ngx_http_request_t *r, ngx_int_t status)
+{
+    return ngx_http_affiliate_add_literal(r, "Cache-Control", "no-store") == NGX_OK ? status
+                                                                                   : NGX_HTTP_INTERNAL_SERVER_ERROR;
 }
 
 static ngx_int_t

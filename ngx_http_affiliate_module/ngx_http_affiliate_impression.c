@@ -14,7 +14,7 @@ ngx_http_affiliate_impression_handler(ngx_http_request_t *r)
     struct tracker_str         code;
     ngx_http_affiliate_visit_t visit;
 
-    if (!(r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD))) {
+    if (!ngx_http_affiliate_visits(r)) {
         return ngx_http_affiliate_click_method(r);
     }
     rc = ngx_http_discard_request_body(r);
@@ -28,7 +28,7 @@ ngx_http_affiliate_impression_handler(ngx_http_request_t *r)
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
         if (ngx_http_affiliate_visit_find(&visit, code) != NGX_OK || !visit.route->whole) {
-            return NGX_HTTP_NOT_FOUND;
+            return ngx_http_affiliate_refuse(r, NGX_HTTP_NOT_FOUND);
         }
         if (r->method == NGX_HTTP_GET && ngx_http_affiliate_impression_record(&visit) != NGX_OK) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;

@@ -24,7 +24,7 @@ ngx_http_affiliate_json_handler(ngx_http_request_t *r)
     struct tracker_str         code;
     ngx_http_affiliate_visit_t visit;
 
-    if (!(r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD))) {
+    if (!ngx_http_affiliate_visits(r)) {
         return ngx_http_affiliate_click_method(r);
     }
     rc = ngx_http_discard_request_body(r);
@@ -160,19 +160,25 @@ ngx_http_affiliate_origin_named(ngx_array_t *origins, ngx_str_t *origin)
     return 0;
 }
 
-/* The page lies on the very host that is asked. */
+/*
+ * The page lies on the very host that is asked, and nobody between can have changed it: on TLS only a page that came by
+ * TLS may.  Without TLS either scheme may be the right one, since a balancer may have ended it before us.
+ */
 static ngx_uint_t
 ngx_http_affiliate_origin_own(ngx_http_request_t *r, ngx_str_t *origin)
 {
-    u_char    *host = (u_char *) ngx_strnstr(origin->data, "://", origin->len);
-    ngx_str_t *asked = r->headers_in.host != NULL ? &r->headers_in.host->value : NULL;
+    ngx_str_t  host, *asked = r->headers_in.host != NULL ? &r->headers_in.host->value : NULL;
+    ngx_uint_t plain = 1;
 
-    if (host == NULL || asked == NULL) {
+#if (NGX_HTTP_SSL)
+    plain = r->connection->ssl == NULL;
+#endif
+    if (!ngx_http_affiliate_option(origin, "https://", &host)
+        && !(plain && ngx_http_affiliate_option(origin, "http://", &host)))
+    {
         return 0;
     }
-    host += 3;
-    return (size_t) (origin->data + origin->len - host) == asked->len
-           && ngx_strncasecmp(host, asked->data, asked->len) == 0;
+    return asked != NULL && host.len == asked->len && ngx_strncasecmp(host.data, asked->data, asked->len) == 0;
 }
 
 #define NGX_HTTP_AFFILIATE_JSON                                                                                \

@@ -66,11 +66,19 @@ ngx_http_affiliate_merge_visitor(ngx_conf_t *cf, ngx_http_affiliate_loc_conf_t *
 
 /*
  * The configuration that an if or limit_except in a location makes.  The location's handler still answers: with its
- * code, program and token, which none of these blocks may hold.
+ * code, program and token, which none of these blocks may hold.  Unless the block has another handler (proxy_pass);
+ * where it has none an if keeps the location's, and a limit_except has to be given it.
  */
 static void
-ngx_http_affiliate_merge_noname(const ngx_http_affiliate_loc_conf_t *prev, ngx_http_affiliate_loc_conf_t *conf)
+ngx_http_affiliate_merge_noname(ngx_http_core_loc_conf_t *clcf, const ngx_http_affiliate_loc_conf_t *prev,
+                                ngx_http_affiliate_loc_conf_t *conf)
 {
+    if (clcf->handler == NULL) {
+        conf->handler = prev->handler;
+        if (clcf->lmt_excpt) {
+            clcf->handler = conf->handler;
+        }
+    }
     conf->code = prev->code;
     conf->pathless = prev->pathless;
     conf->conversion = prev->conversion;
@@ -78,7 +86,6 @@ ngx_http_affiliate_merge_noname(const ngx_http_affiliate_loc_conf_t *prev, ngx_h
     conf->status_open = prev->status_open;
     conf->pixel_program = prev->pixel_program;
     conf->pixel_rate = prev->pixel_rate;
-    conf->answers = prev->answers;
 }
 
 char *
@@ -88,7 +95,7 @@ ngx_http_affiliate_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_core_loc_conf_t      *clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
 
     if (clcf->noname) {
-        ngx_http_affiliate_merge_noname(prev, conf);
+        ngx_http_affiliate_merge_noname(clcf, prev, conf);
     }
     ngx_conf_merge_ptr_value(conf->not_found, prev->not_found, NULL);
     ngx_conf_merge_ptr_value(conf->aliases, prev->aliases, NULL);
@@ -152,7 +159,7 @@ ngx_http_affiliate_take_location(ngx_conf_t *cf, ngx_command_t *cmd, ngx_http_ha
         return "is duplicate";
     }
     clcf->handler = handler;
-    alcf->answers = 1;
+    alcf->handler = handler;
     amcf->needed_by = cmd->name;
     return NGX_CONF_OK;
 }
@@ -223,7 +230,7 @@ ngx_http_affiliate_set_conversion(ngx_conf_t *cf, ngx_command_t *cmd, void *conf
 
     /* beside a proxy_pass, before or after it, only POST is ours: that is taken before the content phase */
     if (clcf->handler == NULL) {
-        clcf->handler = ngx_http_affiliate_conversion_handler;
+        clcf->handler = alcf->handler = ngx_http_affiliate_conversion_handler;
     }
 
     if (cf->args->nelts == 1) {

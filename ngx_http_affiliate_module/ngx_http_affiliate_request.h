@@ -53,7 +53,7 @@ typedef struct {
     ngx_array_t                     *origins;     /* affiliate_origin, of ngx_str_t; NULL: none */
     ngx_flag_t                       track;       /* affiliate_track */
     ngx_http_complex_value_t        *track_code;  /* affiliate_track CODE; NULL: the query's ref */
-    ngx_uint_t                       answers;     /* the location's content is ours: nothing else is tracked here */
+    ngx_http_handler_pt              handler;     /* ours for the location's content; NULL: somebody else answers */
     ngx_flag_t                       detect;      /* affiliate_detect */
     ngx_int_t                        rate;        /* affiliate_rate: clicks a minute and address; 0: any number */
     ngx_uint_t                       ip;          /* affiliate_ip: ngx_http_affiliate_ip_e */
@@ -302,8 +302,11 @@ ngx_int_t ngx_http_affiliate_init_module(ngx_cycle_t *cycle);
 /* ---- content handlers ---- */
 
 ngx_int_t ngx_http_affiliate_click_handler(ngx_http_request_t *r);
-/* Answers what is neither GET nor HEAD. */
+/* Whether it may be a visit; click_method() answers what is none. */
+#define ngx_http_affiliate_visits(r) ((r)->method & (NGX_HTTP_GET | NGX_HTTP_HEAD) && (r) == (r)->main)
 ngx_int_t ngx_http_affiliate_click_method(ngx_http_request_t *r);
+/* The status for nginx to answer, not to be cached. */
+ngx_int_t ngx_http_affiliate_refuse(ngx_http_request_t *r, ngx_int_t status);
 /* The code as the location says; empty when it is too long for one.  NGX_ERROR: no memory. */
 ngx_int_t ngx_http_affiliate_click_code(ngx_http_affiliate_visit_t *visit, struct tracker_str *found);
 ngx_int_t ngx_http_affiliate_json_handler(ngx_http_request_t *r);
@@ -400,8 +403,7 @@ typedef struct {
     X(CURRENCY_ALONE, 400, "amount_missing", "A currency was given without an amount.")                        \
     X(STATUS_INVALID, 400, "status_invalid",                                                                   \
       "A status is pending, approved, rejected, refund, chargeback or chargeback_won.")                        \
-    X(TXID_MISSING, 400, "txid_missing",                                                                       \
-      "Send txid: without a click id nothing else tells a repetition from a second sale.")                     \
+    X(TXID_MISSING, 400, "txid_missing", "A refund or chargeback names the txid or the click_id of its sale.") \
     X(REFUND_ID_MISSING, 400, "refund_id_missing", "A refund or chargeback of an amount needs a refund_id.")   \
     X(PROGRAM_UNKNOWN, 400, "program_unknown", "The pixel names no program of this platform.")                 \
     X(TIME_INVALID, 400, "event_time_invalid",                                                                 \

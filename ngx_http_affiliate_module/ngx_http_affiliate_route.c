@@ -70,6 +70,10 @@ ngx_http_affiliate_route_rows(const struct tracker_snapshot *snapshot, struct tr
     return NGX_OK;
 }
 
+/*
+ * Who is sent to a fallback gets no cookie: a cap would limit clicks and not what can be earned by them, and a dead
+ * link would take the last touch from an affiliate whose links are alive.
+ */
 static void
 ngx_http_affiliate_route_decide(ngx_http_affiliate_route_t *route)
 {
@@ -91,6 +95,7 @@ ngx_http_affiliate_route_decide(ngx_http_affiliate_route_t *route)
     route->fallback_macros = ngx_http_affiliate_route_macros(route->fallback);
 
     if (route->flags & TRACKER_CLICK_PAUSED || route->affiliate.state == TRACKER_AFFILIATE_TERMINATED) {
+        route->flags |= TRACKER_CLICK_NO_COOKIE_SET;
         route->template = route->fallback;
         route->macros = route->fallback_macros;
         return;
@@ -141,7 +146,7 @@ ngx_http_affiliate_route_admit(ngx_http_affiliate_visit_t *visit)
         flag = ngx_http_affiliate_route_closed(visit);
     }
     if (flag != 0) {
-        visit->event.flags |= flag;
+        visit->event.flags |= flag | TRACKER_CLICK_NO_COOKIE_SET;
         visit->template = route->fallback;
         visit->macros = route->fallback_macros;
     }

@@ -65,6 +65,6 @@ ngx_http_affiliate_set_script(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return "is duplicate";
     }
     clcf->handler = ngx_http_affiliate_script_handler;
-    alcf->answers = 1;
+    alcf->handler = clcf->handler;
     return NGX_CONF_OK;
 }

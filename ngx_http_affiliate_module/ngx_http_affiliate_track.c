@@ -31,7 +31,7 @@ ngx_http_affiliate_track_handler(ngx_http_request_t *r)
     ngx_http_affiliate_visit_t     visit;
     ngx_http_affiliate_loc_conf_t *conf = ngx_http_get_module_loc_conf(r, ngx_http_affiliate_module);
 
-    if (!conf->track || conf->answers || conf->conversion || r != r->main || r->method != NGX_HTTP_GET
+    if (!conf->track || conf->handler != NULL || conf->conversion || r != r->main || r->method != NGX_HTTP_GET
         || ngx_http_affiliate_find_ctx(r) != NULL)
     {
         return NGX_DECLINED;

@@ -115,7 +115,9 @@ ngx_http_affiliate_find_ctx(ngx_http_request_t *r)
     }
     for (cln = r->pool->cleanup; cln != NULL; cln = cln->next) {
         if (cln->handler == ngx_http_affiliate_ctx_kept) {
-            ngx_http_set_ctx(r, cln->data, ngx_http_affiliate_module);
+            if (r == r->main) { /* a subrequest reads it, and writes into one of its own */
+                ngx_http_set_ctx(r, cln->data, ngx_http_affiliate_module);
+            }
             return cln->data;
         }
     }

@@ -29,8 +29,8 @@ join "\n", rows("starts=$past ends=$future"), "link 12 3 5 1 early https://own.e
 ["Location: https://own\\.example/", "Location: https://campaign\\.example/\\?c=[-0-9A-Z_a-z]{40}", "Location: https://campaign\\.example/.*"]
 --- events
 {"link": 11, "flags": null}
-{"link": 12, "flags": 32768}
-{"link": 13, "flags": 32768}
+{"link": 12, "flags": 32772}
+{"link": 13, "flags": 32772}
 
 
 
@@ -49,7 +49,7 @@ location /lost/ { affiliate_click; affiliate_not_found https://lost.example/; }
 --- response_headers eval
 ["Location: https://program.example/", "! Location", "Location: https://lost.example/"]
 --- events
-{"link": 11, "flags": 32768}
+{"link": 11, "flags": 32772}
 
 
 
@@ -59,7 +59,7 @@ package main; rows('cap_day=2')
 --- after eval
 package main; sub {
     is(went('/c/spring', 5), 'campaign=4 own=1', 'two clicks, the block\'s own among them');
-    is(join(' ', map { $_->{flags} // 0 } events()), '0 0 16384 16384 16384 16384', 'the events say which');
+    is(join(' ', map { $_->{flags} // 0 } events()), '0 0 16388 16388 16388 16388', 'the events say which');
 }
 --- error_code: 302
 

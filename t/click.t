@@ -36,10 +36,12 @@ Location: https://shop\.example/\?cid=[-0-9A-Z_a-z]{40}&s=news
 
 
 
-=== TEST 2: an unknown code is 404 and leaves nothing
+=== TEST 2: an unknown code is 404, leaves nothing, and no cache keeps it: the link may be there tomorrow
 --- request
 GET /c/nosuch
 --- error_code: 404
+--- response_headers
+Cache-Control: no-store
 --- events
 --- log
 ^- - - - - -$
@@ -178,9 +180,9 @@ GET /c/paused
 --- response_headers
 Location: https://shop.example/gone?from=paused
 --- log
-^\S{40} 5 12 3 - paused$
+^\S{40} 5 12 3 - no_cookie_set,paused$
 --- events
-{"link": 12, "flags": 32}
+{"link": 12, "flags": 36}
 
 
 
@@ -192,8 +194,8 @@ Location: https://shop.example/gone?from=paused
 --- response_headers eval
 ["Location: https://shop.example/gone?from=expired", "Location: https://shop.example/gone?from=archived"]
 --- events
-{"link": 19, "flags": 32}
-{"link": 20, "flags": 32}
+{"link": 19, "flags": 36}
+{"link": 20, "flags": 36}
 
 
 
@@ -204,7 +206,7 @@ GET /c/autumn
 --- response_headers_like
 Location: https://shop\.example/autumn\?c=Autumn&cid=[-0-9A-Z_a-z]{40}
 --- events
-{"link": 13, "campaign": 4, "flags": 32}
+{"link": 13, "campaign": 4, "flags": 36}
 
 
 
@@ -215,7 +217,7 @@ GET /c/nine
 --- response_headers
 Location: https://nine.example/
 --- events
-{"link": 21, "program": 9, "flags": 32}
+{"link": 21, "program": 9, "flags": 36}
 
 
 
@@ -223,6 +225,8 @@ Location: https://nine.example/
 --- request
 GET /c/nowhere
 --- error_code: 404
+--- response_headers
+Cache-Control: no-store
 --- events
 
 
@@ -237,7 +241,7 @@ GET /c/nowhere
 --- events
 {"affiliate": 6, "flags": 128}
 {"affiliate": 7, "flags": 128}
-{"affiliate": 8, "flags": 128}
+{"affiliate": 8, "flags": 132}
 
 
 
@@ -339,6 +343,7 @@ link 1 3 5 1 long https://shop.example/?{sub1}{sub1}{sub1}{sub1}{sub1}{sub1}
 --- error_code: 414
 --- response_headers
 ! Location
+Cache-Control: no-store
 --- events
 
 
@@ -399,3 +404,30 @@ location /c/ { if ($arg_x) { set $y 1; } affiliate_click; }
 {"link": 11, "flags": null}
 {"link": 11, "flags": null}
 {"link": 11, "flags": null}
+
+
+
+=== TEST 33: methods that a limit_except lets through are answered as everywhere else
+--- config
+location /c/ { affiliate_click; limit_except POST { allow all; } }
+location ~ ^/go/([a-z]+)$ { affiliate_click $1; limit_except POST { allow all; } }
+location /t/ { affiliate_click json; limit_except POST { allow all; } }
+location /i/ { affiliate_impression; limit_except POST { allow all; } }
+location = /px { affiliate_pixel program=7; limit_except POST { allow all; } }
+location = /a.js { affiliate_js; limit_except POST { allow all; } }
+location = /status { affiliate_status; limit_except POST { allow all; } }
+location = /postback { affiliate_conversion; limit_except POST { allow all; } }
+location = /only { affiliate_click spring; limit_except GET { allow all; } }
+location = /denied { affiliate_click spring; limit_except POST { deny all; } }
+location = /else { affiliate_click spring; limit_except POST { proxy_pass http://127.0.0.1:1; } }
+--- request eval
+["GET /c/spring", "GET /go/spring", "GET /t/spring", "GET /i/spring", "GET /px?customer=4", "GET /a.js", "GET /status", "GET /postback",
+ "OPTIONS /only", "POST /only\nx", "GET /denied", "GET /else"]
+--- error_code eval
+[302, 302, 200, 200, 200, 200, 200, 401, 204, 405, 403, 502]
+--- events
+{"link": 11, "type": "click"}
+{"link": 11, "type": "click"}
+{"link": 11, "type": "click"}
+{"link": 11, "type": "impression"}
+{"type": "conversion"}

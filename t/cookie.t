@@ -231,3 +231,37 @@ qr/Set-Cookie: aff_113=; Max-Age=0; Path=\/; Secure; HttpOnly; SameSite=Lax\r\n.
 ["Max-Age=0", "Max-Age=0"]
 --- error_code eval
 [302, 302]
+
+
+
+=== TEST 17: who is sent to the fallback gets no cookie, and keeps the one he has; nor does a page or a script get it
+--- rows eval
+package main; my $future = now_ms() + 3600000;
+CORE::join "\n", @::ROWS, 'link 40 3 5 1 late https://shop.example/ ends=1000', "link 41 3 5 1 capped https://shop.example/ capped_until=$future"
+--- config
+location /c/ { affiliate_click; }
+location /t/ { affiliate_click json; }
+location /p/ { affiliate_track on; empty_gif; }
+--- request eval
+[(map { "GET /c/$_" } qw(paused autumn terminated late capped)), (map { "GET /t/$_" } qw(paused terminated capped)), (map { "GET /p/?ref=$_" } qw(paused terminated late)), "GET /c/suspended"]
+--- more_headers eval
+"Cookie: " . ::cookie(7, $::first, $::last) . "\n"
+--- raw_response_headers_unlike eval
+[("Set-Cookie") x 11, "Nothing"]
+--- raw_response_headers_like eval
+[("HTTP") x 11, "Set-Cookie: aff_7=$::first\\."]
+--- error_code eval
+[(302) x 5, (200) x 6, 302]
+--- events
+{"link": 12, "flags": 37}
+{"link": 13, "flags": 37}
+{"link": 18, "flags": 133}
+{"link": 40, "flags": 32773}
+{"link": 41, "flags": 16389}
+{"link": 12, "flags": 65573}
+{"link": 18, "flags": 65669}
+{"link": 41, "flags": 81925}
+{"link": 12, "flags": 65573}
+{"link": 18, "flags": 65669}
+{"link": 40, "flags": 98309}
+{"link": 17, "flags": 129}

@@ -96,8 +96,8 @@ CORE::join "\n", map { '{"link": 11, "flags": 8192, "deep": "~."}' } @::hostile
 --- response_headers_like eval
 ["Location: https://shop\\.example/gone\\?from=paused", "Location: https://shop\\.example/autumn"]
 --- events
-{"link": 12, "flags": 32, "deep": "https://shop.example/x"}
-{"link": 13, "flags": 32}
+{"link": 12, "flags": 36, "deep": "https://shop.example/x"}
+{"link": 13, "flags": 36}
 
 
 

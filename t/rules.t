@@ -184,8 +184,8 @@ join "\n", owners(), 'affiliate 8 4 Tom', "link 11 3 5 2 spring https://own.exam
 --- response_headers eval
 ["Location: https://shop.example/gone", "Location: https://shop.example/gone"]
 --- events
-{"rule": null, "flags": 32}
-{"rule": null, "flags": 128}
+{"rule": null, "flags": 36}
+{"rule": null, "flags": 132}
 
 
 

@@ -4,6 +4,7 @@
 # that hides nothing or too much, and a worker that never notices a change.
 use lib 't/lib';
 use TestAffiliate;
+use List::Util ();
 
 our $few = "program 7 1 1 30 EUR -\ncampaign 3 7 1 Spring -\naffiliate 5 2 Ann";
 our $loaded = sub { my ($n) = @_; ::wait_for("$n loaded", sub { ::status()->{counters}{snapshots_loaded} >= $n }) };
@@ -92,6 +93,18 @@ affiliate_snapshot $TEST_NGINX_ROOT/nosuch;
 ["", '"code":"starting"', '"snapshot_version": 0,']
 --- said
 no snapshot yet
+--- after eval
+package main; sub {
+    my ($began, $asked, $lines, $sum) = (time, 1);
+    my $say = sub {
+        open my $log, '<', "$Test::Nginx::Util::ServRoot/logs/error.log" or die "error.log: $!";
+        my @counts = map { /no snapshot yet, clicks could not be answered: (\d+)/ ? $1 : () } <$log>;
+        ($lines, $sum) = (scalar @counts, List::Util::sum0(@counts));
+    };
+    ask('/c/spring'), $asked++ for 1 .. 40;
+    wait_for('a line that says all of them', sub { ask('/c/spring'); $asked++; $say->(); $sum == $asked });
+    cmp_ok($lines, '<=', time - $began + 2, 'one line a second at most');
+}
 
 
 

@@ -18,6 +18,7 @@ my ($tls, $own) = (AffiliateWire::free_port(), "track.partner.example");
 my $edge = AffiliateWire->new(redis => 0, workers => 1, tls => $tls,
     http => 'log_format tls "$https $scheme $ssl_server_name $affiliate_click_id";',
     server => 'access_log DIR/access.log tls;
+        location /t/ { affiliate_click json; }
         location /lax/ { affiliate_click; affiliate_cookie secure=off; }
         location /shared/ { affiliate_click; affiliate_cookie domain=partner.example; }
         location /lost/ { affiliate_click; affiliate_not_found /gone; }
@@ -44,6 +45,16 @@ for my $scheme ("https", "http") {
 like(location(fetch("https", "localhost", "/lost/no")), qr{^https://localhost(?::$tls)?/gone$}, "a path stays on TLS");
 like(location(fetch("http", "localhost", "/lost/no")), qr{^http://localhost(?::$edge->{port})?/gone$}, "or off it");
 is(location(fetch("https", $own, "/here/no")), "https://$own/gone", "variables name scheme and host");
+
+# Whoever can change what a plain page says must not read what a visitor is given on TLS.  What ends TLS before this nginx
+# hides it: so a page on TLS is one of ours there as well.
+for (["https", "https", 200], ["https", "http", 403], ["http", "http", 200], ["http", "https", 200], ["http", "ftp", 403]) {
+    my ($scheme, $page, $status) = @$_;
+    my $port = $scheme eq "https" ? $tls : $edge->{port};
+    my $answer = fetch($scheme, "localhost", "/t/abc", "-H", "Origin: $page://localhost:$port");
+    like($answer, qr{^HTTP/1.1 $status }, "$scheme: a page on $page of the same host: $status");
+    is($answer =~ /^Access-Control-Allow-Credentials: true/mi ? 200 : 403, $status, "and may read it accordingly");
+}
 
 my ($id) = location(fetch("https", $own, "/c/abc")) =~ /cid=([\w-]{40})/;
 ok($edge->await(5, sub { $edge->access_log =~ /^on https \Q$own\E \Q$id\E$/m }), "the log: TLS, the domain by SNI, the click");

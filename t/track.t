@@ -226,10 +226,10 @@ location /p/ { affiliate_track on; empty_gif; }
 --- error_code eval
 [200, 200, 200, 200, 200]
 --- events
-{"link": 12, "flags": 65568}
-{"link": 15, "flags": 65568}
-{"link": 40, "flags": 98304}
-{"link": 18, "flags": 65664}
+{"link": 12, "flags": 65572}
+{"link": 15, "flags": 65572}
+{"link": 40, "flags": 98308}
+{"link": 18, "flags": 65668}
 
 
 
@@ -262,3 +262,41 @@ affiliate_track on;
 --- must_die
 --- error_log
 "affiliate_track" needs "affiliate_state"
+
+
+
+=== TEST 16: what a page includes is no visit of its own: neither a record nor another id for the page
+--- config
+location = /page.html { affiliate_track on; ssi on; }
+location = /click { set $id $affiliate_click_id; affiliate_click spring; }
+location = /report { set $id $affiliate_click_id; affiliate_click json spring; }
+location = /seen { set $id $affiliate_click_id; affiliate_impression spring; }
+location = /mirrored { affiliate_track on; mirror /click; empty_gif; }
+--- user_files
+>>> page.html
+<!--# include virtual="/click" --><!--# include virtual="/report" --><!--# include virtual="/seen" -->
+--- request eval
+["GET /page.html?ref=dollars", "GET /mirrored?ref=dollars"]
+--- response_body_like eval
+["404 Not Found(?s:.*)404 Not Found(?s:.*)404 Not Found", "GIF"]
+--- log
+^[-0-9A-Z_a-z]{40} 5 14 5 - tracked$
+^[-0-9A-Z_a-z]{40} 5 14 5 - tracked$
+--- events
+{"link": 14, "flags": 65536}
+{"link": 14, "flags": 65536}
+
+
+
+=== TEST 17: a conversion in a subrequest has a verdict of its own
+--- config
+location = /mirrored { affiliate_track on; mirror /px; empty_gif; }
+location = /px { set $id $affiliate_click_id; affiliate_pixel program=7; }
+--- request
+GET /mirrored?ref=spring&customer=4
+--- response_body_like: GIF
+--- log
+^[-0-9A-Z_a-z]{40} 5 11 3 - tracked$
+--- events
+{"link": 11, "flags": 65536}
+{"type": "conversion"}

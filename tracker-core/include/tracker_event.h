@@ -30,7 +30,7 @@ enum tracker_event_type {
 enum tracker_click_flag {
     TRACKER_CLICK_REPEAT        = 1u << 0,  /* the program's cookie was there and verified */
     TRACKER_CLICK_BROKEN_COOKIE = 1u << 1,
-    TRACKER_CLICK_NO_COOKIE_SET = 1u << 2,  /* hidden frame, image, or cookieless */
+    TRACKER_CLICK_NO_COOKIE_SET = 1u << 2,  /* hidden frame, image, fallback, or cookieless */
     TRACKER_CLICK_BOT           = 1u << 3,  /* the user agent is one of the list's bots */
     TRACKER_CLICK_PREFETCH      = 1u << 4,
     TRACKER_CLICK_PAUSED        = 1u << 5,  /* link, campaign or program not active: sent to the fallback */
