@@ -618,7 +618,7 @@ test_a_click_that_went_to_a_fallback(void **state)
     static const uint32_t flags[] = { TRACKER_CLICK_CAPPED, TRACKER_CLICK_OUT_OF_DATES, TRACKER_CLICK_PAUSED };
     struct money *m = *state;
     struct others other = with_bob(m);
-    char          id[TRACKER_CLICK_ID_LEN + 1], txid[8];
+    char          id[TRACKER_CLICK_ID_LEN + 1], txid[16];
 
     for (int i = 0; i < 3; i++) {
         m->click_flags = flags[i];
