@@ -239,7 +239,10 @@ ngx_http_affiliate_check_status(struct tracker_str text, struct tracker_conversi
     return ngx_http_affiliate_error(STATUS_INVALID);
 }
 
-/* Whom does it speak of?  A visitor, a customer, or (once more than pending) an order that is known by its txid. */
+/*
+ * Whom does it speak of?  A visitor, a customer, or (once more than pending) an order that is known by its txid; and
+ * which of his conversions is it: the txid says, else a click, which has one of each event.
+ */
 static const ngx_http_affiliate_error_t *
 ngx_http_affiliate_check_subject(const struct tracker_conversion *event)
 {
@@ -251,13 +254,16 @@ ngx_http_affiliate_check_subject(const struct tracker_conversion *event)
     if (takes_back && event->has_amount && event->refund_id.len == 0) {
         return ngx_http_affiliate_error(REFUND_ID_MISSING); /* a second part, or the first once more? */
     }
-    if (event->click_id.len != 0 || event->cookie_last.len != 0 || event->coupon.len != 0
-        || event->customer.len != 0
-        || (event->txid.len != 0 && event->status != TRACKER_CONVERSION_PENDING))
-    {
+    if (event->click_id.len != 0 || event->cookie_last.len != 0) {
         return NULL;
     }
-    return ngx_http_affiliate_error(CLICK_ID_MISSING);
+    if (event->coupon.len == 0 && event->customer.len == 0
+        && (event->txid.len == 0 || event->status == TRACKER_CONVERSION_PENDING))
+    {
+        return ngx_http_affiliate_error(CLICK_ID_MISSING);
+    }
+    /* What has no answer is sent again, and a customer may well buy twice, a code be used by many. */
+    return event->txid.len == 0 ? ngx_http_affiliate_error(TXID_MISSING) : NULL;
 }
 
 /* Seconds since 1970, or RFC 3339; within a year behind us and five minutes ahead. */

@@ -403,7 +403,8 @@ typedef struct {
     X(CURRENCY_ALONE, 400, "amount_missing", "A currency was given without an amount.")                        \
     X(STATUS_INVALID, 400, "status_invalid",                                                                   \
       "A status is pending, approved, rejected, refund, chargeback or chargeback_won.")                        \
-    X(TXID_MISSING, 400, "txid_missing", "A refund or chargeback names the txid or the click_id of its sale.") \
+    X(TXID_MISSING, 400, "txid_missing",                                                                       \
+      "Send txid: without a click id nothing else tells a repetition from a second sale.")                     \
     X(REFUND_ID_MISSING, 400, "refund_id_missing", "A refund or chargeback of an amount needs a refund_id.")   \
     X(PROGRAM_UNKNOWN, 400, "program_unknown", "The pixel names no program of this platform.")                 \
     X(TIME_INVALID, 400, "event_time_invalid",                                                                 \

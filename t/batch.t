@@ -65,7 +65,7 @@ $::json
 
 === TEST 4: a thousand, and one more
 --- request eval
-[map { my $n = $_; $::post->($::list->(map { qq({"customer":"$_"}) } 1 .. $n)) } 1000, 1001]
+[map { my $n = $_; $::post->($::list->(map { qq({"customer":"$_","txid":"$_"}) } 1 .. $n)) } 1000, 1001]
 --- more_headers eval
 $::json
 --- error_code eval

@@ -421,7 +421,7 @@ location = /only { affiliate_click spring; limit_except GET { allow all; } }
 location = /denied { affiliate_click spring; limit_except POST { deny all; } }
 location = /else { affiliate_click spring; limit_except POST { proxy_pass http://127.0.0.1:1; } }
 --- request eval
-["GET /c/spring", "GET /go/spring", "GET /t/spring", "GET /i/spring", "GET /px?customer=4", "GET /a.js", "GET /status", "GET /postback",
+["GET /c/spring", "GET /go/spring", "GET /t/spring", "GET /i/spring", "GET /px?customer=4&txid=1", "GET /a.js", "GET /status", "GET /postback",
  "OPTIONS /only", "POST /only\nx", "GET /denied", "GET /else"]
 --- error_code eval
 [302, 302, 200, 200, 200, 200, 200, 401, 204, 405, 403, 502]

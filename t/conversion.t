@@ -447,7 +447,8 @@ $::bearer
 
 === TEST 31: a customer, a coupon, or an order that is known stand in for the click
 --- request eval
-[map { "GET /postback?$_" } "coupon=SPRING&txid=1", "coupon_code=SPRING&trader_id=t1", "customer=4711&event=deposit&amount=5", "customer_id=c", "lead_id=l",
+[map { "GET /postback?$_" } "coupon=SPRING&txid=1", "coupon_code=SPRING&trader_id=t1&txid=2", "customer=4711&event=deposit&amount=5&txid=3",
+ "customer_id=c&txid=4", "lead_id=l&order_id=5",
  "txid=1", "txid=1&status=approved", "txid=1&status=rejected", "status=approved", "coupon=%00"]
 --- more_headers eval
 $::bearer
@@ -457,10 +458,10 @@ $::bearer
 [("accepted") x 5, "click_id_missing", "accepted", "accepted", "click_id_missing", "parameter_malformed"]
 --- events
 {"coupon": "SPRING", "txid": "1", "customer": null}
-{"coupon": "SPRING", "customer": "t1"}
-{"customer": "4711", "event": "deposit", "amount": "5.00"}
-{"customer": "c"}
-{"customer": "l"}
+{"coupon": "SPRING", "customer": "t1", "txid": "2"}
+{"customer": "4711", "event": "deposit", "amount": "5.00", "txid": "3"}
+{"customer": "c", "txid": "4"}
+{"customer": "l", "txid": "5"}
 {"txid": "1", "status": 1}
 {"txid": "1", "status": 2}
 
@@ -521,3 +522,19 @@ $::bearer
 {"amount": "1234", "currency": "JPY"}
 {"amount": "0.00"}
 {"amount": "1.50"}
+
+
+
+=== TEST 35: without a click a txid is what tells a repetition from a second sale: an answer may be lost
+--- request eval
+[map { "GET /postback?$_" } "customer=7&event=deposit&amount=5", "coupon=SPRING", "coupon=SPRING&customer=7&status=approved", "customer=7&txid=",
+ "customer=7&txid=d1", "click_id=$::click&customer=7"]
+--- more_headers eval
+$::bearer
+--- error_code eval
+[400, 400, 400, 400, 200, 200]
+--- response_body_like eval
+[("txid_missing") x 4, ("accepted") x 2]
+--- events
+{"customer": "7", "txid": "d1"}
+{"customer": "7", "txid": null, "click": {"verdict": "ok"}}

@@ -91,18 +91,21 @@ parameter_malformed$
 
 === TEST 4: affiliate.js keeps the id where no cookie travels: a click id in the query counts as one
 --- request eval
-["GET /px7?click_id=$::last", "GET /px7?click_id=$::forged", "GET /px7?coupon=SPRING", "GET /px7?customer=4"]
+["GET /px7?click_id=$::last", "GET /px7?click_id=$::forged", "GET /px7?coupon=SPRING&txid=1", "GET /px7?customer=4&txid=2",
+ "GET /px7?coupon=SPRING", "GET /px7?customer=4"]
 --- error_code eval
-[(200) x 4]
+[(200) x 6]
 --- log
 ^[-0-9A-Z_a-z]{40} - - - - accepted$
 click_id_invalid$
 accepted$
 accepted$
+txid_missing$
+txid_missing$
 --- events
 {"auth": 4, "cookie_last": null, "click": {"verdict": "ok", "sequence": 2}}
-{"coupon": "SPRING"}
-{"customer": "4"}
+{"coupon": "SPRING", "txid": "1"}
+{"customer": "4", "txid": "2"}
 
 
 
@@ -166,7 +169,7 @@ location = /hash { affiliate_ip hash; affiliate_pixel program=7; }
 location = /ask { affiliate_consent param=ok required; affiliate_pixel program=7; }
 location = /px { affiliate_pixel program=7; }
 --- request eval
-["GET /short", "GET /none", "GET /hash", "GET /px", "GET /px?click_id=$::last", "GET /ask?coupon=C", "GET /ask?ok=1"]
+["GET /short", "GET /none", "GET /hash", "GET /px", "GET /px?click_id=$::last", "GET /ask?coupon=C&txid=1", "GET /ask?ok=1"]
 --- more_headers eval
 [(map { "${main::cookie}Referer: https://shop.example/$_" } 1 .. 3), ("${main::cookie}Referer: https://shop.example/4\nSec-GPC: 1") x 2, ($::cookie) x 2]
 --- error_code eval
@@ -193,7 +196,7 @@ accepted$
 --- config
 location = /px { if ($arg_x) { set $y 1; } affiliate_pixel program=7; }
 --- request eval
-["GET /px?program=8&coupon=C", "GET /px?program=8&coupon=C&x=1"]
+["GET /px?program=8&coupon=C&txid=1", "GET /px?program=8&coupon=C&txid=2&x=1"]
 --- error_code eval
 [200, 200]
 --- log

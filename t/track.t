@@ -293,7 +293,7 @@ location = /mirrored { affiliate_track on; mirror /click; empty_gif; }
 location = /mirrored { affiliate_track on; mirror /px; empty_gif; }
 location = /px { set $id $affiliate_click_id; affiliate_pixel program=7; }
 --- request
-GET /mirrored?ref=spring&customer=4
+GET /mirrored?ref=spring&customer=4&txid=1
 --- response_body_like: GIF
 --- log
 ^[-0-9A-Z_a-z]{40} 5 11 3 - tracked$
