@@ -66,8 +66,15 @@ capped() { [ "$(capped_until)" != 'not yet' ]; }
 take 1 # nobody has clicked on this one
 change '{"cap_day": 3, "destination": "https://shop.example/few"}'
 goes 'the edge has heard of the cap' '302 https://shop.example/few'
-before=$(for i in {1..20}; do [ "$(click)" = "302 $fallback" ] && break; echo; done | wc -l)
-is "$before" 3 'three clicks and no more'
+# the other worker may hear of it a moment later: until then it sends to the old place, and counts nothing
+few=0
+for i in {1..40}; do
+    case $(click) in
+        '302 https://shop.example/few') few=$((few + 1)) ;;
+        "302 $fallback")                break ;;
+    esac
+done
+is "$few" 3 'three clicks and no more'
 await 30 capped
 ok $? "the backend knows: until $(capped_until)"
 ./build.sh stop --state "$STATE" >/dev/null 2>&1
