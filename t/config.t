@@ -44,7 +44,7 @@ http {
     client_body_temp_path $root/body; proxy_temp_path $root/proxy; fastcgi_temp_path $root/fastcgi;
     uwsgi_temp_path $root/uwsgi; scgi_temp_path $root/scgi;
     $http
-    server { listen 127.0.0.1:1; $server }
+    server { listen unix:$root/listen; $server }
 }
 EOC
     my $said = `'$nginx' -t -p '$root/' -c '$root/nginx.conf' -e stderr 2>&1`;
