@@ -216,7 +216,7 @@ my @right = (
     ['keys alone', "affiliate_key_file edge.key;", ''],
     ['a state folder and keys', $state, 'location /c/ { affiliate_click; }'],
     ['directives in any order', "affiliate_key_file edge.key; affiliate_state state/; affiliate_edge edge-1.example;", ''],
-    ['a click before its state', '', "location /c/ { affiliate_click; } } $state server { listen 127.0.0.1:2;"],
+    ['a click before its state', '', "location /c/ { affiliate_click; } } $state server { listen unix:$root/listen2;"],
     ['everything', "$state affiliate_redis [::1]:6380; affiliate_snapshot file; affiliate_edge e; affiliate_zone a:512k;
         affiliate_journal traffic=16m money=1g retain=0 sync=1ms; affiliate_not_found /lost; affiliate_cookie secure=off;
         affiliate_alias aff_sub sub10; affiliate_alias goal event;
