@@ -21,7 +21,8 @@ fault_demo() {
 same_snapshot() { edge | jq -e '[.workers[].snapshot_version] | min == max and min > 0' >/dev/null; }
 fault_clean_up() {
     local i
-    for ((i = ${#TIDY[@]} - 1; i >= 0; i--)); do eval "${TIDY[i]}" >/dev/null 2>&1; done
+    # each in a shell of its own: one that fails must not keep the others, or the demo, running
+    for ((i = ${#TIDY[@]} - 1; i >= 0; i--)); do (eval "${TIDY[i]}") >/dev/null 2>&1; done
     clean_up
 }
 
@@ -74,7 +75,7 @@ second_edge() {
     sed -e "s|$STATE/edge|$folder/edge|; s|$STATE/run/nginx\.pid|$folder/nginx.pid|" \
         -e "s|$STATE/run/nginx/|$folder/run/|; s|$STATE/log/|$folder/|" \
         -e "s|127\.0\.0\.1:$PORT;|127.0.0.1:$EDGE_PORT;|" "$STATE/etc/nginx.conf" >"$folder/nginx.conf"
-    TIDY+=("kill -QUIT \$(cat $folder/nginx.pid); await 10 gone \$(cat $folder/nginx.pid)")
+    TIDY+=("pid=\$(cat $folder/nginx.pid) && kill -QUIT \$pid && await 10 gone \$pid")
     "$(command -v nginx || echo /usr/sbin/nginx)" -p "$folder" -c "$folder/nginx.conf" -e "$folder/nginx.log" &&
         await 20 edge_says 302 "http://127.0.0.1:$EDGE_PORT/c/$(demo '.links[0].code')"
 }
