@@ -148,14 +148,14 @@ test_odd_byte_in_long_values(void **state)
     for (size_t at = 0; at + 1 < sizeof(plain); at++) {
         for (int c = 0; c < 256; c++) {
             struct tracker_str values[TRACKER_MACRO_COUNT] = { 0 };
-            char text[sizeof(plain)], expected[sizeof(plain) + 16], odd[4];
+            char text[sizeof(plain)], expected[2 * sizeof(plain) + 16], odd[4];
             bool kept = c != 0 && strchr(plain, c) != NULL;
 
             memcpy(text, plain, sizeof(plain));
             text[at] = (char) c;
             values[TRACKER_MACRO_SUB1] = (struct tracker_str){ text, sizeof(plain) - 1 };
             sprintf(odd, kept || isalnum(c) ? "%c" : "%%%02X", (unsigned) c);
-            sprintf(expected, "http://h/%.*s%s%s", (int) at, plain, odd, plain + at + 1);
+            snprintf(expected, sizeof(expected), "http://h/%.*s%s%s", (int) at, plain, odd, plain + at + 1);
             assert_string_equal(expand("http://h/{sub1}", 0, values), expected);
         }
     }
