@@ -18,7 +18,9 @@
 enum tracker_event_type {
     TRACKER_EVENT_CLICK = 1,
     TRACKER_EVENT_CONVERSION = 2,
-    TRACKER_EVENT_IMPRESSION = 3 /* a click's payload: an advert was seen */
+    TRACKER_EVENT_IMPRESSION = 3, /* a click's payload: an advert was seen */
+    TRACKER_EVENT_LEAD = 4,       /* tracker_lead.h */
+    TRACKER_EVENT_API_CALL = 5    /* tracker_lead.h: a line of the API log */
 };
 
 #define TRACKER_EVENT_MAX     16384 /* bytes of a payload */

@@ -26,6 +26,10 @@
 #define TRACKER_LABEL_SNAPSHOT "affiliate snapshot v1"
 #define TRACKER_LABEL_SECRET   "affiliate secret v1"
 #define TRACKER_LABEL_ADDRESS  "affiliate address v1"
+#define TRACKER_LABEL_LEAD     "affiliate lead v1"
+#define TRACKER_LABEL_VERDICT  "affiliate verdict v1"
+#define TRACKER_LABEL_FORM     "affiliate form v1"
+#define TRACKER_LABEL_PASS     "affiliate pass v1"
 
 struct tracker_keys {
     uint8_t  current;                /* id of the key that signs */

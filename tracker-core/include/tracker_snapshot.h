@@ -21,6 +21,7 @@
 #ifndef TRACKER_SNAPSHOT_H
 #define TRACKER_SNAPSHOT_H
 
+#include "tracker_form.h"
 #include "tracker_keys.h"
 #include "tracker_network.h"
 #include "tracker_rule.h"
@@ -106,6 +107,8 @@ struct tracker_program_row {
     uint32_t cookie_days;
     struct tracker_str currency;      /* 3 letters */
     struct tracker_str fallback;      /* compiled template, or empty: where terminated, paused and archived links go */
+    uint32_t platform_user;           /* the API user whose secret signs autologins; 0: there is none */
+    struct tracker_str platform_url;  /* where an autologin leads, http or https; the token is added to its query */
 };
 struct tracker_campaign_row {
     uint32_t id, program;
@@ -137,6 +140,11 @@ struct tracker_link_row {
 #define TRACKER_SCOPE_LEADS_WRITE       (1u << 2)
 #define TRACKER_SCOPE_LEADS_READ        (1u << 3)
 #define TRACKER_SCOPE_STATS_READ        (1u << 4)
+#define TRACKER_SCOPE_AUTOLOGIN         (1u << 5) /* the platform: asks whose an autologin is */
+enum tracker_api_user_option {
+    TRACKER_API_USER_AUTOLOGIN = 1u << 0, /* its leads get an autologin URL */
+    TRACKER_API_USER_TEST = 1u << 1       /* its leads are tests */
+};
 struct tracker_api_user_row {
     uint32_t id, program, affiliate; /* affiliate 0: none */
     uint8_t  state;                  /* ACTIVE or PAUSED */
@@ -147,6 +155,30 @@ struct tracker_api_user_row {
     bool     restricted;             /* only from networks; none listed = from nowhere */
     struct tracker_str networks;     /* entries of tracker_network.h */
     struct tracker_str secret;       /* sealed (tracker_secret.h), context: the id; or empty: cannot sign */
+    uint8_t  options;                /* enum tracker_api_user_option */
+};
+/* Persisted: where a form leads when it was sent. */
+enum tracker_form_after {
+    TRACKER_FORM_AFTER_MESSAGE = 1,
+    TRACKER_FORM_AFTER_URL = 2,
+    TRACKER_FORM_AFTER_AUTOLOGIN = 3
+};
+enum tracker_form_option {
+    TRACKER_FORM_CONFIRM = 1u << 0 /* double opt-in: a lead is one when the mail's link was followed */
+};
+struct tracker_form_row {
+    uint32_t id, program, affiliate;  /* affiliate 0: attribution says */
+    uint8_t  state;                   /* tracker_state */
+    uint8_t  after;                   /* enum tracker_form_after */
+    uint8_t  options;                 /* enum tracker_form_option */
+    uint32_t min_fill_ms;             /* sooner than that after it was shown, nobody has filled it in */
+    uint32_t rate_minute;             /* submissions a minute and address; 0: no limit */
+    struct tracker_str key;           /* the look-up key: in /f/<key> */
+    struct tracker_str definition;    /* compiled (tracker_form.h) */
+    struct tracker_str page, done, wait; /* pages (tracker_form.h): to fill in, when sent, while the platform prepares */
+    struct tracker_str after_url;     /* of AFTER_URL; http or https */
+    struct tracker_str frame_ancestors; /* of Content-Security-Policy: "'none'", "'self' https://example.com", "*" */
+    struct tracker_str origins;       /* whose scripts may send it: each followed by a newline */
 };
 struct tracker_api_key_row {
     uint8_t  hash[TRACKER_API_KEY_HASH_LEN]; /* the look-up key */
@@ -167,6 +199,7 @@ int tracker_snapshot_add_affiliate(struct tracker_snapshot_builder *b, const str
 int tracker_snapshot_add_link(struct tracker_snapshot_builder *b, const struct tracker_link_row *row);
 int tracker_snapshot_add_api_user(struct tracker_snapshot_builder *b, const struct tracker_api_user_row *row);
 int tracker_snapshot_add_api_key(struct tracker_snapshot_builder *b, const struct tracker_api_key_row *row);
+int tracker_snapshot_add_form(struct tracker_snapshot_builder *b, const struct tracker_form_row *row);
 int tracker_snapshot_add_blob(struct tracker_snapshot_builder *b, enum tracker_blob blob, const uint8_t *bytes,
                               size_t len);
 
@@ -187,7 +220,7 @@ struct tracker_snapshot_info {
     uint64_t created_ms;
     uint8_t  hash[TRACKER_SNAPSHOT_HASH_LEN];
     uint8_t  base_hash[TRACKER_SNAPSHOT_HASH_LEN]; /* delta only */
-    uint32_t programs, campaigns, affiliates, links, api_users, api_keys;
+    uint32_t programs, campaigns, affiliates, links, api_users, api_keys, forms;
 };
 
 /* One checked file in memory; borrows the bytes. */
@@ -218,6 +251,7 @@ bool tracker_snapshot_link(const struct tracker_snapshot *s, struct tracker_str 
 bool tracker_snapshot_api_user(const struct tracker_snapshot *s, uint32_t id, struct tracker_api_user_row *row);
 bool tracker_snapshot_api_key(const struct tracker_snapshot *s, const uint8_t hash[TRACKER_API_KEY_HASH_LEN],
                               struct tracker_api_key_row *row);
+bool tracker_snapshot_form(const struct tracker_snapshot *s, struct tracker_str key, struct tracker_form_row *row);
 /* Empty: the snapshot has none.  Its content was checked. */
 struct tracker_str tracker_snapshot_blob(const struct tracker_snapshot *s, enum tracker_blob blob);
 
