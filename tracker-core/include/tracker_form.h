@@ -37,11 +37,12 @@ struct tracker_form_field {
     bool               required;
     bool               has_min, has_max;
     int64_t            min, max; /* characters of a text, value of a number, days since 1970 of a date, choices of a multi */
-    struct tracker_str pattern;  /* PCRE2, anchored at both ends; empty: none; texts only */
+    struct tracker_str pattern;  /* PCRE2, anchored at both ends; empty: none; text, e-mail, phone and hidden only */
     struct tracker_str options;  /* values, each followed by a newline; select and multi only */
 };
 
-/* Names with a meaning of their own in a submission: "_token", "_website" (the honeypot), "click_id", ... */
+/* Names with a meaning of their own in a submission: all that begin with '_' ("_token", "_website": the honeypot), and
+ * those of the click id. */
 bool tracker_form_reserved(struct tracker_str name);
 
 /* Into out (cap bytes): the length, or -1 and *error, a static sentence; *at: the field to blame, from 0. */
@@ -64,19 +65,31 @@ enum tracker_form_fault { TRACKER_FORM_FINE = 0, TRACKER_FORM_MISSING = 1, TRACK
 bool tracker_form_judge(struct tracker_str form, struct tracker_str pairs, uint8_t *kept, size_t cap, size_t *kept_len,
                         uint8_t faults[TRACKER_FORM_FIELDS_MAX]);
 
-/* An address as RFC 5321 would take it: local@domain, at most 254 bytes, UTF-8 allowed in both; no display name. */
+/*
+ * An address as RFC 5321 would take it: local@domain, at most 254 bytes, UTF-8 allowed in both; no display name.  Local
+ * parts in quotes, addresses of hosts and domains of one label are refused: they are nobody's.
+ */
 bool tracker_email_valid(struct tracker_str text);
 /* As TRACKER_FORM_PHONE says. */
 bool tracker_phone_valid(struct tracker_str text);
+/* yyyy-mm-dd of a day that there is (proleptic Gregorian, years 1 to 9999), as days since 1970. */
+bool tracker_date_parse(struct tracker_str text, int64_t *days);
+
+/* ISO 3166-1, by code; i from 0.  False: no more. */
+bool tracker_country(unsigned i, struct tracker_str *code, struct tracker_str *name);
+/* Whether it is a code of that list; case matters. */
+bool tracker_country_known(struct tracker_str code);
 
 /*
  * Pages.  A mark is byte 0x01, a letter, and for some a field's number from 0 (decimal) and ';':
  *
  *   T        the form token                      C        the verified click id, or nothing
  *   Vn;      what was sent for field n, escaped for HTML (first value; nothing on a first showing)
- *   Sn,k;    ' selected' when option k of field n was sent, or ' checked' (see H)
+ *   Sn,k;    when option k of field n was sent: ' selected' of a select, ' checked' of a multi (its options are boxes);
+ *            of a country, k is 26 * its first letter + its second, A being 0
  *   Hn;      ' checked' when the checkbox or consent n was sent
  *   Rn;      begins text that is shown only when n is missing; In; invalid; Xn; either; X*; any field is
+ *   Nk;      begins text that is shown only with notice k (enum tracker_page_notice)
  *   .        ends such text; it does not nest
  *   L        the form's URL for "try again": the request's path, escaped
  *
@@ -84,13 +97,21 @@ bool tracker_phone_valid(struct tracker_str text);
  */
 bool tracker_page_check(struct tracker_str page, struct tracker_str form);
 
+/* Persisted in pages: why the page is shown once more, its fields being fine. */
+enum tracker_page_notice {
+    TRACKER_PAGE_STALE = 1,      /* it was open for too long, or came without its token: send it again */
+    TRACKER_PAGE_BUSY = 2,       /* too many submissions: wait a minute */
+    TRACKER_PAGE_UNAVAILABLE = 3 /* nothing can be kept now: try again later */
+};
+
 struct tracker_page_values {
     struct tracker_str form;     /* compiled definition */
     struct tracker_str token, click_id, path;
     struct tracker_str sent;     /* tracker_pairs, or empty */
     const uint8_t     *faults;   /* of tracker_form_judge, or NULL: none */
+    uint8_t            notice;   /* enum tracker_page_notice; 0: none */
 };
-/* Into out (cap bytes; NULL: only counts): the length the page has with these values. */
+/* Into out (cap bytes; NULL: only counts): the length the page has with these values.  Beyond cap nothing is written. */
 size_t tracker_page_fill(struct tracker_str page, const struct tracker_page_values *values, char *out, size_t cap);
 
 #endif
