@@ -30,7 +30,7 @@ once_for(const char *key, const char *request)
 static struct actor
 with(struct once *once)
 {
-    return (struct actor){ "staff:1", "admin", once };
+    return (struct actor){ "staff:1", "admin", once, 1 };
 }
 
 static json_t *

@@ -373,6 +373,70 @@ test_every_list_runs(void **state)
     }
 }
 
+/* ---- who asks ---- */
+
+struct look {
+    const struct list_spec *spec;
+    const struct actor     *viewer;
+    int64_t                 id;
+    enum db_result          rc;
+};
+
+static enum db_result
+look(struct db *db, void *ctx)
+{
+    struct look *look = ctx;
+    json_t      *object = NULL;
+
+    look->rc = list_seen(db, look->spec, look->viewer, look->id, &object);
+    json_decref(object);
+    return DB_OK;
+}
+
+/* How many of a list somebody sees by pages; -1: another number one by one. */
+static int64_t
+seen(struct money *m, const struct list_spec *spec, const char *role, int64_t id)
+{
+    struct actor      viewer = { .id = id };
+    struct list_query query = { .viewer = &viewer };
+    json_t           *page;
+    int64_t           total, one_by_one = 0;
+
+    snprintf(viewer.role, sizeof(viewer.role), "%s", role);
+    assert_int_equal(ask(m, spec, &query, &page), SERVICE_OK);
+    total = json_integer_value(json_object_get(page, "total"));
+    assert_int_equal(total, json_array_size(json_object_get(page, "data")));
+    json_decref(page);
+    for (int64_t row = 1; row <= 5; row++) {
+        struct look one = { .spec = spec, .viewer = &viewer, .id = row };
+
+        assert_int_equal(db_read(m->base.pool, look, &one), DB_OK);
+        one_by_one += one.rc == DB_ROW;
+    }
+    return one_by_one == total ? total : -1;
+}
+
+/* Agents and affiliates see what the list says of them, alike by pages and one by one; other roles see all. */
+static void
+test_viewers(void **state)
+{
+    struct money    *m = *state;
+    struct list_spec spec = affiliate_list;
+
+    test_run(m->base.pool, "INSERT INTO affiliates (program_id, name, email, status, created_us, updated_us, version)"
+                              " SELECT 1, 'x' || n, 'x' || n, 'approved', 1, 1, 1"
+                              " FROM (SELECT 1 AS n UNION ALL SELECT 2 UNION ALL SELECT 3) x");
+    assert_int_equal(test_int(m->base.pool, "SELECT COUNT(*) AS n FROM affiliates"), 4);
+    assert_int_equal(seen(m, &spec, "agent", 2), 4);
+    assert_int_equal(seen(m, &spec, "affiliate", 2), 0);
+    spec.agents = "(a.id = ? OR a.id = ? + 1)";
+    spec.affiliates = "a.id = ?";
+    assert_int_equal(seen(m, &spec, "agent", 2), 2);
+    assert_int_equal(seen(m, &spec, "affiliate", 2), 1);
+    assert_int_equal(seen(m, &spec, "affiliate", 0), 0);
+    assert_int_equal(seen(m, &spec, "viewer", 2), 4);
+}
+
 int
 main(void)
 {
@@ -386,6 +450,7 @@ main(void)
         money_test(test_hostile_cursors),
         money_test(test_cursors_carry_any_name),
         money_test(test_every_list_runs),
+        money_test(test_viewers),
     };
     const char *given = getenv("SEED");
 

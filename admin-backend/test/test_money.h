@@ -15,7 +15,7 @@
 #define SECOND_US UINT64_C(1000000)
 #define DAY_US    (86400 * SECOND_US)
 
-static const struct actor test_admin __attribute__((unused)) = { "staff:1", "admin", NULL };
+static const struct actor test_admin __attribute__((unused)) = { "staff:1", "admin", NULL, 1 };
 
 struct money {
     struct test_database base;

@@ -89,7 +89,7 @@ static void
 fill(struct money *m)
 {
     struct once  once = { .key = "once" };
-    struct actor keyed = { "staff:2", "finance", &once };
+    struct actor keyed = { "staff:2", "finance", &once, 2 };
     int64_t      bob = make_affiliate(m, "bob", "approved", m->group), theirs = make_link(m, bob, m->campaign), cancelled;
 
     approve(m, sell(m, "100.00", "paid"));

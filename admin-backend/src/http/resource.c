@@ -13,6 +13,7 @@ struct reading {
     const struct list_spec  *spec;
     const struct service    *service;
     const struct list_query *query;
+    const struct actor      *viewer;
     int64_t                  id;
     json_t                  *json;
     struct service_error    *error;
@@ -65,7 +66,7 @@ void
 resource_list(struct http_request *request, struct http_answer *answer)
 {
     struct service_error error = { .fields = NULL };
-    struct list_query    query = { .page_size = 0 };
+    struct list_query    query = { .viewer = &request->session.actor };
     struct reading       reading = { .spec = request->route->resource->list, .service = request->service, .query = &query,
                                      .error = &error };
     enum db_result       rc;
@@ -87,7 +88,7 @@ static enum db_result
 read_one(struct db *db, void *ctx)
 {
     struct reading *reading = ctx;
-    enum db_result  rc = list_one(db, reading->spec, reading->id, &reading->json);
+    enum db_result  rc = list_seen(db, reading->spec, reading->viewer, reading->id, &reading->json);
 
     list_complete(reading->spec, reading->json, reading->service);
     return rc == DB_ROW || rc == DB_DONE ? DB_OK : rc;
@@ -98,7 +99,8 @@ resource_get(struct http_request *request, struct http_answer *answer)
 {
     const struct resource *resource = request->route->resource;
     struct service_error   error = { .fields = NULL };
-    struct reading         reading = { .spec = resource->list, .service = request->service };
+    struct reading         reading = { .spec = resource->list, .service = request->service,
+                                       .viewer = &request->session.actor };
     enum service_result    result;
     enum db_result         rc;
 

@@ -117,7 +117,7 @@ change(struct db *db, struct attempt *attempt)
     enum db_result      rc = DB_ROW;
 
     if (decision->id != 0)
-        rc = list_one(db, decision->spec, decision->id, &before);
+        rc = list_seen(db, decision->spec, decision->actor, decision->id, &before);
     if (rc == DB_DONE)
         return service_refuse(attempt->error, SERVICE_NOT_FOUND, "not_found", "There is no such %s.",
                               decision->object_type);

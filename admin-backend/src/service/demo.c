@@ -74,7 +74,7 @@ struct demo {
     bool                       affiliate_is_new;
 };
 
-static const struct actor demo_actor = { "cli", "system", NULL };
+static const struct actor demo_actor = { "cli", "system", NULL, 0 };
 
 static enum service_result read_file(struct demo *demo);
 static enum service_result write_file(struct demo *demo);

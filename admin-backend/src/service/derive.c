@@ -15,7 +15,7 @@
 #define RETRY_US      UINT64_C(1000000)
 #define PARK_MOST_US  UINT64_C(3600000000)
 
-const struct actor derive_actor = { "system", "system", NULL };
+const struct actor derive_actor = { "system", "system", NULL, 0 };
 
 static int            derive_all(const struct service *service, const struct fact_key *keys, int count);
 static enum db_result derive_some(struct db *db, void *ctx);

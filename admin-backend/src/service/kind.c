@@ -17,7 +17,7 @@ change_begin(const struct kind *kind, const struct service *service, const struc
                       .object_type = kind->object,
                       .action = action,
                       .id = id,
-                      .config = true },
+                      .config = !kind->local },
         .kind = kind,
         .ctx = ctx,
     };
@@ -123,7 +123,7 @@ create(struct db *db, struct decision *decision, struct service_error *error)
 
     memset(&change->was, 0, sizeof(change->was));
     memcpy(&change->row, kind->initial, kind->table->size);
-    change->row.head = (struct row_head){ 0, decision->version };
+    change->row.head = (struct row_head){ 0, kind->local ? 1 : decision->version };
     result = join_program(db, change, error);
     if (result == SERVICE_OK) {
         fields_overlay(kind->fields, change->values, &change->row);
@@ -144,7 +144,7 @@ load(struct db *db, struct change *change, struct service_error *error)
     if (rc != DB_ROW) /* the frame has seen the object in this very transaction */
         return service_from_db(error, rc == DB_DONE ? DB_FAILED : rc, change->kind->name);
     change->row = change->was;
-    change->row.head.version = decision->version;
+    change->row.head.version = change->kind->local ? change->was.head.version + 1 : decision->version;
     return SERVICE_OK;
 }
 

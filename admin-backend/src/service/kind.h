@@ -26,6 +26,7 @@ struct kind {
     const struct row_table *table;
     const struct list_spec *list;
     const void             *initial;   /* a new row before its fields */
+    bool                    local;     /* edges know nothing of it: its versions are counted from 1 by itself */
     size_t                  program;   /* offset of program_id, which new rows get; 0: they have none */
     kind_step               check;     /* the fields lie over the row, which is not written yet; may be NULL */
     kind_step               written;   /* it is written; may be NULL */

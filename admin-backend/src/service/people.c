@@ -145,7 +145,7 @@ enum service_result
 setup_accept(const struct service *service, const char *secret, const json_t *body, json_t **object,
              struct service_error *error)
 {
-    struct actor        actor = { "setup", "admin", NULL };
+    struct actor        actor = { "setup", "admin", NULL, 0 };
     json_t             *admin;
     enum db_result      rc = db_read(service->pool, nobody_there, NULL);
     enum service_result result;
@@ -339,7 +339,7 @@ static void
 fill_session(struct session *session, const struct staff_row *staff)
 {
     session->staff_id = staff->id;
-    session->actor = (struct actor){ .once = NULL };
+    session->actor = (struct actor){ .id = staff->id };
     snprintf(session->actor.name, sizeof(session->actor.name), "staff:%lld", (long long) staff->id);
     snprintf(session->actor.role, sizeof(session->actor.role), "%s", staff->role);
 }

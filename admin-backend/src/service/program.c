@@ -273,7 +273,7 @@ struct first {
 static enum db_result
 ensure(struct db *db, void *ctx)
 {
-    static const struct actor system_actor = { "system", "system", NULL };
+    static const struct actor system_actor = { "system", "system", NULL, 0 };
     struct first             *first = ctx;
     struct program_row        row;
     json_t                   *view;

@@ -39,6 +39,7 @@ struct actor {
     char name[48];   /* "staff:3", "api_user:7", "system", "cli" */
     char role[16];   /* "admin", "finance", ...; "system" for ourselves */
     struct once *once; /* NULL: no key was given */
+    int64_t id;        /* of the member of staff, or with the role "affiliate" of the affiliate; 0: neither */
 };
 
 /* What HTTP turns into a status: one to one. */

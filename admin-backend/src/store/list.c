@@ -132,6 +132,24 @@ plan_free(struct plan *plan)
     free(plan);
 }
 
+/* In one place for lists, objects and changes (decide.c). */
+static void
+add_viewer(struct plan *plan, const struct actor *viewer)
+{
+    const char *condition = NULL;
+
+    if (viewer == NULL)
+        return;
+    if (strcmp(viewer->role, "agent") == 0)
+        condition = plan->spec->agents;
+    else if (strcmp(viewer->role, "affiliate") == 0)
+        condition = plan->spec->affiliates != NULL ? plan->spec->affiliates : "1 = 0";
+    if (condition == NULL)
+        return;
+    put_where(plan);
+    put_condition(plan, condition, strchr(condition, '?') == NULL ? 0 : bind_number(plan, viewer->id));
+}
+
 static bool
 plan_page(struct plan *plan, const struct list_query *query, struct service_error *error)
 {
@@ -141,6 +159,7 @@ plan_page(struct plan *plan, const struct list_query *query, struct service_erro
         return false;
     }
     put(plan, plan->spec->select);
+    add_viewer(plan, query->viewer);
     if (!find_sort(plan, query->sort, error) || !add_filters(plan, query, error)
         || !add_cursor(plan, query->cursor, error))
         return false;
@@ -159,6 +178,7 @@ plan_total(struct plan *plan, const struct list_query *query, struct service_err
 {
     put(plan, "SELECT COUNT(*) AS n FROM (SELECT 1 AS one");
     put(plan, plan->spec->from);
+    add_viewer(plan, query->viewer);
     if (!add_filters(plan, query, error))
         return false;
     put(plan, " LIMIT ");
@@ -469,6 +489,12 @@ count_all(struct db *db, const struct plan *plan, int64_t *total)
 enum db_result
 list_one(struct db *db, const struct list_spec *spec, int64_t id, json_t **object)
 {
+    return list_seen(db, spec, NULL, id, object);
+}
+
+enum db_result
+list_seen(struct db *db, const struct list_spec *spec, const struct actor *viewer, int64_t id, json_t **object)
+{
     struct plan    *plan = plan_new(spec);
     struct db_stmt *row;
     enum db_result  rc = DB_FAILED;
@@ -476,6 +502,7 @@ list_one(struct db *db, const struct list_spec *spec, int64_t id, json_t **objec
     if (plan == NULL)
         return DB_FAILED;
     put(plan, spec->select);
+    add_viewer(plan, viewer);
     put_where(plan);
     put(plan, spec->id);
     put(plan, " = ");

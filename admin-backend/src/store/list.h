@@ -37,6 +37,11 @@ struct list_spec {
     json_t    *(*view)(struct db_stmt *row); /* one object in the API's shape; new reference */
     /* Adds to an object what no row knows: addresses that depend on the configuration. May be NULL. */
     void       (*complete)(json_t *object, const struct service *service);
+    /*
+     * What an agent sees: a condition, whose every `?` is their staff id; NULL: everything.  What an affiliate sees:
+     * likewise, by its id; NULL: nothing.  Whatever somebody asks for or changes goes through it.
+     */
+    const char *agents, *affiliates;
 };
 
 /* What a request asked for; strings borrowed.  HTTP fills it from the query, other callers by hand. */
@@ -44,6 +49,7 @@ struct list_query {
     int         page_size; /* 0: LIST_PAGE_DEFAULT */
     const char *cursor;    /* NULL: the first page */
     const char *sort;      /* NULL: the default */
+    const struct actor *viewer; /* who asks; NULL: we ourselves */
     int         count;
     struct { const char *name, *value; } filters[LIST_FILTERS_MAX];
 };
@@ -57,6 +63,9 @@ list_complete(const struct list_spec *spec, json_t *object, const struct service
 
 /* One object by id through the same select and view. DB_ROW with *object a new reference, DB_DONE, or an error. */
 enum db_result list_one(struct db *db, const struct list_spec *spec, int64_t id, json_t **object);
+/* The same for somebody: DB_DONE also when it is none of their business. */
+enum db_result list_seen(struct db *db, const struct list_spec *spec, const struct actor *viewer, int64_t id,
+                         json_t **object);
 
 /*
  * *page: {"data":[...],"next_cursor":string|null,"total":n,"total_exact":bool}; beyond 100,000 the total says
