@@ -5,80 +5,93 @@
  * In that order; the first that is there decides.  What may be said before the body is read is said then: only
  * a signature that covers a body has to wait for it.
  */
-#include "ngx_http_affiliate_postback.h"
+#include "ngx_http_affiliate_caller.h"
 
 #include <sodium.h>
 
 #include "tracker_signature.h"
 
 #define NGX_HTTP_AFFILIATE_KEY_MAX   256 /* bytes; longer is no key of ours and is not hashed */
+#define NGX_HTTP_AFFILIATE_KEY_FORM  "aff_live_"
+#define NGX_HTTP_AFFILIATE_KEY_SHOWN 14  /* of a key, form included */
+#define NGX_HTTP_AFFILIATE_KEY_MIN   40  /* shorter is no key of ours: showing a part would show too much */
 #define NGX_HTTP_AFFILIATE_TS_MAX_S  300 /* a signed request's ts may be this far from now */
 #define NGX_HTTP_AFFILIATE_SIGNATURE_PREFIX "sha256="
 
 static const ngx_http_affiliate_error_t *
-ngx_http_affiliate_identify(ngx_http_request_t *r, ngx_http_affiliate_postback_t *postback);
+ngx_http_affiliate_identify(ngx_http_request_t *r, ngx_http_affiliate_caller_t *caller);
 static const ngx_http_affiliate_error_t *
-ngx_http_affiliate_identify_key(ngx_http_affiliate_postback_t *postback, struct tracker_str key, uint8_t auth);
+ngx_http_affiliate_identify_key(ngx_http_affiliate_caller_t *caller, struct tracker_str key, uint8_t auth);
 static const ngx_http_affiliate_error_t *
-ngx_http_affiliate_identify_signer(ngx_http_request_t *r, ngx_http_affiliate_postback_t *postback);
+ngx_http_affiliate_identify_signer(ngx_http_request_t *r, ngx_http_affiliate_caller_t *caller);
 static const ngx_http_affiliate_error_t *
-ngx_http_affiliate_verify(ngx_http_request_t *r, const ngx_http_affiliate_postback_t *postback,
+ngx_http_affiliate_verify(ngx_http_request_t *r, const ngx_http_affiliate_caller_t *caller,
                           struct tracker_str text);
 static const ngx_http_affiliate_error_t *
-ngx_http_affiliate_verify_query(ngx_http_request_t *r, const ngx_http_affiliate_postback_t *postback,
+ngx_http_affiliate_verify_query(ngx_http_request_t *r, const ngx_http_affiliate_caller_t *caller,
                                 struct tracker_str form);
+static struct tracker_str ngx_http_affiliate_key_prefix(struct tracker_str key);
 static struct tracker_str ngx_http_affiliate_api_key(ngx_http_request_t *r);
 static struct tracker_str ngx_http_affiliate_argument(ngx_http_request_t *r, struct tracker_str name);
 static struct tracker_str ngx_http_affiliate_bearer(ngx_table_elt_t *authorization);
 
 const ngx_http_affiliate_error_t *
-ngx_http_affiliate_authenticate(ngx_http_request_t *r, ngx_http_affiliate_postback_t *postback, uint8_t role,
+ngx_http_affiliate_authenticate(ngx_http_request_t *r, ngx_http_affiliate_caller_t *caller, uint8_t role,
                                 uint32_t scope)
 {
     const ngx_http_affiliate_error_t *error;
 
-    error = ngx_http_affiliate_identify(r, postback);
+    caller->snapshot = ngx_http_affiliate_snapshot();
+    if (caller->snapshot == NULL) {
+        return ngx_http_affiliate_error(STARTING);
+    }
+    error = ngx_http_affiliate_identify(r, caller);
     if (error == NULL) {
-        error = ngx_http_affiliate_access(r, postback, role, scope);
+        error = ngx_http_affiliate_access(r, caller, role, scope);
     }
     if (error != NULL) {
         return error;
     }
 
-    if (!tracker_snapshot_program(postback->snapshot, postback->user.program, &postback->program)) {
-        ngx_memzero(&postback->program, sizeof(postback->program));
+    caller->snapshot = ngx_http_affiliate_snapshot_pin(r->pool); /* the same: the event loop has not turned */
+    if (caller->snapshot == NULL) {
+        return ngx_http_affiliate_error(NO_MEMORY);
+    }
+    if (!tracker_snapshot_program(caller->snapshot, caller->user.program, &caller->program)) {
+        ngx_memzero(&caller->program, sizeof(caller->program));
     }
     return NULL;
 }
 
 const ngx_http_affiliate_error_t *
-ngx_http_affiliate_verify_body(ngx_http_request_t *r, ngx_http_affiliate_postback_t *postback,
+ngx_http_affiliate_verify_body(ngx_http_request_t *r, ngx_http_affiliate_caller_t *caller,
                                struct tracker_str body, ngx_uint_t form)
 {
     const ngx_http_affiliate_error_t *error;
 
-    if (!postback->unverified) {
+    if (!caller->unverified) {
         /* a body that the headers did not announce is not in the signature */
-        return postback->auth == TRACKER_AUTH_SIGNATURE && body.len != 0
+        return caller->auth == TRACKER_AUTH_SIGNATURE && body.len != 0
                    ? ngx_http_affiliate_error(SIGNATURE_INVALID) : NULL;
     }
 
-    if (postback->body_signed) {
+    if (caller->body_signed) {
         /* nothing vouches for a query beside a signed body */
         error = r->args.len != 0 ? ngx_http_affiliate_error(SIGNATURE_INVALID)
-                                 : ngx_http_affiliate_verify(r, postback, body);
+                                 : ngx_http_affiliate_verify(r, caller, body);
     } else {
         /* and a signed query does not vouch for JSON */
         error = body.len != 0 && !form ? ngx_http_affiliate_error(SIGNATURE_INVALID)
-                                       : ngx_http_affiliate_verify_query(r, postback, body);
+                                       : ngx_http_affiliate_verify_query(r, caller, body);
     }
     if (error != NULL) {
         return error;
     }
 
-    postback->unverified = 0;
-    if (ngx_http_affiliate_rate_over(&ngx_http_affiliate_zone->users, postback->user.id,
-                                     postback->user.rate_minute, 1))
+    caller->unverified = 0;
+    caller->proven = 1;
+    if (ngx_http_affiliate_rate_over(&ngx_http_affiliate_zone->users, caller->user.id,
+                                     caller->user.rate_minute, 1))
     {
         return ngx_http_affiliate_error(RATE_LIMITED);
     }
@@ -87,22 +100,20 @@ ngx_http_affiliate_verify_body(ngx_http_request_t *r, ngx_http_affiliate_postbac
 
 /* Of two values the first would count, and the signature does not say which of them came first. */
 const ngx_http_affiliate_error_t *
-ngx_http_affiliate_verify_fields(const ngx_http_affiliate_postback_t *postback,
-                                 const ngx_http_affiliate_fields_t *fields)
+ngx_http_affiliate_verify_ts(const ngx_http_affiliate_caller_t *caller, struct tracker_str ts, ngx_uint_t twice)
 {
-    uint64_t           ts, now = (uint64_t) ngx_time();
-    struct tracker_str text = fields->value[NGX_HTTP_AFFILIATE_FIELD_TS];
-    const char        *p = text.data, *last = p + text.len;
+    uint64_t    then, now = (uint64_t) ngx_time();
+    const char *p = ts.data, *last = p + ts.len;
 
-    if (postback->auth != TRACKER_AUTH_SIGNATURE) {
+    if (caller->auth != TRACKER_AUTH_SIGNATURE) {
         return NULL;
     }
-    if (fields->twice) {
+    if (twice) {
         return ngx_http_affiliate_error(FIELD_TWICE);
     }
-    if (text.len != 0
-        && (!ngx_http_affiliate_parse_digits(&p, last, 1, 12, &ts) || p != last
-            || (ts > now ? ts - now : now - ts) > NGX_HTTP_AFFILIATE_TS_MAX_S))
+    if (ts.len != 0
+        && (!ngx_http_affiliate_parse_digits(&p, last, 1, 12, &then) || p != last
+            || (then > now ? then - now : now - then) > NGX_HTTP_AFFILIATE_TS_MAX_S))
     {
         return ngx_http_affiliate_error(SIGNATURE_INVALID);
     }
@@ -121,77 +132,97 @@ ngx_http_affiliate_token(ngx_http_request_t *r, ngx_str_t *token)
 /* ---- who ---- */
 
 static const ngx_http_affiliate_error_t *
-ngx_http_affiliate_identify(ngx_http_request_t *r, ngx_http_affiliate_postback_t *postback)
+ngx_http_affiliate_identify(ngx_http_request_t *r, ngx_http_affiliate_caller_t *caller)
 {
-    struct tracker_str key = { (char *) postback->token.data, postback->token.len };
+    struct tracker_str key = { (char *) caller->token.data, caller->token.len };
 
     if (key.len != 0) {
-        return ngx_http_affiliate_identify_key(postback, key, TRACKER_AUTH_TOKEN);
+        return ngx_http_affiliate_identify_key(caller, key, TRACKER_AUTH_TOKEN);
     }
 
     key = ngx_http_affiliate_api_key(r);
     if (key.len != 0) {
-        return ngx_http_affiliate_identify_key(postback, key, TRACKER_AUTH_API_KEY);
+        return ngx_http_affiliate_identify_key(caller, key, TRACKER_AUTH_API_KEY);
     }
-    return ngx_http_affiliate_identify_signer(r, postback);
+    return ngx_http_affiliate_identify_signer(r, caller);
 }
 
 static const ngx_http_affiliate_error_t *
-ngx_http_affiliate_identify_key(ngx_http_affiliate_postback_t *postback, struct tracker_str key, uint8_t auth)
+ngx_http_affiliate_identify_key(ngx_http_affiliate_caller_t *caller, struct tracker_str key, uint8_t auth)
 {
     uint8_t                    hash[TRACKER_API_KEY_HASH_LEN];
     struct tracker_api_key_row row;
 
-    postback->auth = auth;
+    caller->auth = auth;
+    caller->key_prefix = ngx_http_affiliate_key_prefix(key);
     if (key.len > NGX_HTTP_AFFILIATE_KEY_MAX) {
         return ngx_http_affiliate_error(KEY_UNKNOWN);
     }
     (void) crypto_hash_sha256(hash, (const u_char *) key.data, key.len);
-    if (!tracker_snapshot_api_key(postback->snapshot, hash, &row) || row.state != TRACKER_STATE_ACTIVE
-        || !tracker_snapshot_api_user(postback->snapshot, row.api_user, &postback->user))
+    if (!tracker_snapshot_api_key(caller->snapshot, hash, &row) || row.state != TRACKER_STATE_ACTIVE
+        || !tracker_snapshot_api_user(caller->snapshot, row.api_user, &caller->user))
     {
         return ngx_http_affiliate_error(KEY_UNKNOWN); /* or revoked */
     }
+    caller->proven = 1;
     return NULL;
+}
+
+/* What the portal shows of a key: enough to tell keys apart.  Of what is no key of ours nothing is kept. */
+static struct tracker_str
+ngx_http_affiliate_key_prefix(struct tracker_str key)
+{
+    size_t form = sizeof(NGX_HTTP_AFFILIATE_KEY_FORM) - 1;
+
+    if (key.len < NGX_HTTP_AFFILIATE_KEY_MIN || ngx_memcmp(key.data, NGX_HTTP_AFFILIATE_KEY_FORM, form) != 0) {
+        return TRACKER_STR_NONE;
+    }
+    return (struct tracker_str){ key.data, NGX_HTTP_AFFILIATE_KEY_SHOWN };
 }
 
 /* X-Signature and X-Api-User sign a body; sig and user, in the query, sign all parameters. */
 static const ngx_http_affiliate_error_t *
-ngx_http_affiliate_identify_signer(ngx_http_request_t *r, ngx_http_affiliate_postback_t *postback)
+ngx_http_affiliate_identify_signer(ngx_http_request_t *r, ngx_http_affiliate_caller_t *caller)
 {
-    uint64_t           id;
-    const char        *p;
-    struct tracker_str user;
+    uint64_t                          id;
+    const char                       *p;
+    struct tracker_str                user;
+    const ngx_http_affiliate_error_t *error;
 
-    postback->auth = TRACKER_AUTH_SIGNATURE;
-    postback->signature = ngx_http_affiliate_header(r, TRACKER_STR("x-signature"));
-    postback->body_signed = postback->signature.len != 0;
-    if (postback->body_signed) {
+    caller->auth = TRACKER_AUTH_SIGNATURE;
+    caller->signature = ngx_http_affiliate_header(r, TRACKER_STR("x-signature"));
+    caller->body_signed = caller->signature.len != 0;
+    if (caller->body_signed) {
         user = ngx_http_affiliate_header(r, TRACKER_STR("x-api-user"));
     } else {
-        postback->signature = ngx_http_affiliate_argument(r, TRACKER_STR(TRACKER_SIGNATURE_PARAM));
+        caller->signature = ngx_http_affiliate_argument(r, TRACKER_STR(TRACKER_SIGNATURE_PARAM));
         user = ngx_http_affiliate_argument(r, TRACKER_STR("user"));
     }
-    if (postback->signature.len == 0) {
+    if (caller->signature.len == 0) {
         return ngx_http_affiliate_error(KEY_MISSING);
     }
 
     p = user.data;
     if (user.len == 0 || !ngx_http_affiliate_parse_digits(&p, user.data + user.len, 1, 10, &id)
         || p != user.data + user.len || id > UINT32_MAX
-        || !tracker_snapshot_api_user(postback->snapshot, (uint32_t) id, &postback->user))
+        || !tracker_snapshot_api_user(caller->snapshot, (uint32_t) id, &caller->user))
     {
         return ngx_http_affiliate_error(KEY_UNKNOWN);
     }
 
-    postback->unverified = postback->body_signed || r->headers_in.content_length_n > 0 || r->headers_in.chunked;
-    return postback->unverified ? NULL : ngx_http_affiliate_verify_query(r, postback, TRACKER_STR_NONE);
+    caller->unverified = caller->body_signed || r->headers_in.content_length_n > 0 || r->headers_in.chunked;
+    if (caller->unverified) {
+        return NULL;
+    }
+    error = ngx_http_affiliate_verify_query(r, caller, TRACKER_STR_NONE);
+    caller->proven = error == NULL;
+    return error;
 }
 
 /* ---- signatures ---- */
 
 static const ngx_http_affiliate_error_t *
-ngx_http_affiliate_verify_query(ngx_http_request_t *r, const ngx_http_affiliate_postback_t *postback,
+ngx_http_affiliate_verify_query(ngx_http_request_t *r, const ngx_http_affiliate_caller_t *caller,
                                 struct tracker_str form)
 {
     char              *space;
@@ -201,21 +232,21 @@ ngx_http_affiliate_verify_query(ngx_http_request_t *r, const ngx_http_affiliate_
     if (space == NULL) {
         return ngx_http_affiliate_error(NO_MEMORY);
     }
-    return tracker_canonical_query(query, form, space, &text) ? ngx_http_affiliate_verify(r, postback, text)
+    return tracker_canonical_query(query, form, space, &text) ? ngx_http_affiliate_verify(r, caller, text)
                                                               : ngx_http_affiliate_error(SIGNATURE_INVALID);
 }
 
 static const ngx_http_affiliate_error_t *
-ngx_http_affiliate_verify(ngx_http_request_t *r, const ngx_http_affiliate_postback_t *postback,
+ngx_http_affiliate_verify(ngx_http_request_t *r, const ngx_http_affiliate_caller_t *caller,
                           struct tracker_str text)
 {
     bool                            right;
     uint8_t                         secret[TRACKER_SECRET_MAX];
     size_t                          len, prefix = sizeof(NGX_HTTP_AFFILIATE_SIGNATURE_PREFIX) - 1;
-    struct tracker_str              hex = postback->signature;
+    struct tracker_str              hex = caller->signature;
     ngx_http_affiliate_main_conf_t *amcf = ngx_http_get_module_main_conf(r, ngx_http_affiliate_module);
 
-    if (postback->body_signed) {
+    if (caller->body_signed) {
         if (hex.len < prefix || ngx_memcmp(hex.data, NGX_HTTP_AFFILIATE_SIGNATURE_PREFIX, prefix) != 0) {
             return ngx_http_affiliate_error(SIGNATURE_INVALID);
         }
@@ -224,7 +255,7 @@ ngx_http_affiliate_verify(ngx_http_request_t *r, const ngx_http_affiliate_postba
     }
 
     /* 0 when the user has none: nobody signs as him */
-    len = tracker_secret_open(amcf->keys, postback->user.id, postback->user.secret, secret);
+    len = tracker_secret_open(amcf->keys, caller->user.id, caller->user.secret, secret);
     right = tracker_signature_verify((struct tracker_str){ (char *) secret, len }, text, hex);
     sodium_memzero(secret, sizeof(secret));
     return right ? NULL : ngx_http_affiliate_error(SIGNATURE_INVALID);

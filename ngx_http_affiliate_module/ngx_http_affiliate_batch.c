@@ -93,7 +93,7 @@ ngx_http_affiliate_batch_signed(ngx_http_request_t *r, const ngx_http_affiliate_
     }
     ngx_memzero(&fields, sizeof(fields));
     error = ngx_http_affiliate_fields_json(r, &fields, root);
-    return error != NULL ? error : ngx_http_affiliate_verify_fields(postback, &fields);
+    return error != NULL ? error : ngx_http_affiliate_verify_fields(&postback->caller, &fields);
 }
 
 static const ngx_http_affiliate_error_t *
@@ -109,7 +109,7 @@ ngx_http_affiliate_batch_item(ngx_http_request_t *r, ngx_http_affiliate_postback
     ngx_memzero(&fields, sizeof(fields));
     error = ngx_http_affiliate_fields_json(r, &fields, item);
     if (error == NULL) {
-        error = ngx_http_affiliate_verify_fields(postback, &fields);
+        error = ngx_http_affiliate_verify_fields(&postback->caller, &fields);
     }
     return error != NULL ? error : ngx_http_affiliate_conversion_write(r, postback, &fields);
 }

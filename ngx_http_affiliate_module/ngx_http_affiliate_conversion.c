@@ -10,15 +10,10 @@ static ngx_int_t ngx_http_affiliate_conversion_refuse(ngx_http_request_t *r,
                                                       const ngx_http_affiliate_error_t *error);
 static const ngx_http_affiliate_error_t *
 ngx_http_affiliate_conversion_admit(ngx_http_request_t *r, ngx_http_affiliate_ctx_t *ctx);
-static const ngx_http_affiliate_error_t *
-ngx_http_affiliate_conversion_body_kind(ngx_http_request_t *r, ngx_uint_t *json);
-static ngx_uint_t ngx_http_affiliate_media_type(ngx_str_t *value, const char *type);
 static void ngx_http_affiliate_conversion_read(ngx_http_request_t *r);
 static const ngx_http_affiliate_error_t *
 ngx_http_affiliate_conversion_take(ngx_http_request_t *r, ngx_http_affiliate_postback_t *postback, json_t *root,
                                    struct tracker_str body);
-static const ngx_http_affiliate_error_t *
-ngx_http_affiliate_conversion_text(ngx_http_request_t *r, struct tracker_str *body);
 static const ngx_http_affiliate_error_t *
 ngx_http_affiliate_conversion_record(ngx_http_request_t *r, ngx_http_affiliate_ctx_t *ctx);
 static size_t ngx_http_affiliate_conversion_bound(const struct tracker_conversion *event);
@@ -97,65 +92,23 @@ ngx_http_affiliate_conversion_admit(ngx_http_request_t *r, ngx_http_affiliate_ct
 
     /* the token first, whatever comes then: a log that shows the path must know it, and captures do not last */
     postback = ngx_pcalloc(r->pool, sizeof(ngx_http_affiliate_postback_t));
-    if (postback == NULL || ngx_http_affiliate_token(r, &postback->token) != NGX_OK) {
+    if (postback == NULL || ngx_http_affiliate_token(r, &postback->caller.token) != NGX_OK) {
         return ngx_http_affiliate_error(NO_MEMORY);
     }
     ctx->postback = postback;
+    ctx->caller = &postback->caller;
 
     if (!(r->method & (NGX_HTTP_GET | NGX_HTTP_POST))) {
         return ngx_http_affiliate_error(METHOD);
     }
-    if (ngx_http_affiliate_snapshot() == NULL) {
-        return ngx_http_affiliate_error(STARTING);
-    }
-    postback->snapshot = ngx_http_affiliate_snapshot_pin(r->pool);
-    if (postback->snapshot == NULL) {
-        return ngx_http_affiliate_error(NO_MEMORY);
-    }
-
-    error = ngx_http_affiliate_authenticate(r, postback, TRACKER_ROLE_ADVERTISER, TRACKER_SCOPE_CONVERSIONS_WRITE);
+    error = ngx_http_affiliate_authenticate(r, &postback->caller, TRACKER_ROLE_ADVERTISER,
+                                            TRACKER_SCOPE_CONVERSIONS_WRITE);
     if (error != NULL) {
         return error;
     }
-    ctx->api_user = postback->user.id;
+    ctx->api_user = postback->caller.user.id;
 
-    error = ngx_http_affiliate_conversion_body_kind(r, &json);
-    if (error == NULL
-        && r->headers_in.content_length_n > (json ? NGX_HTTP_AFFILIATE_BATCH_BODY_MAX : NGX_HTTP_AFFILIATE_BODY_MAX))
-    {
-        return ngx_http_affiliate_error(BODY_TOO_LARGE);
-    }
-    return error;
-}
-
-/* Only a POST's body is looked at; one without a type must be empty. */
-static const ngx_http_affiliate_error_t *
-ngx_http_affiliate_conversion_body_kind(ngx_http_request_t *r, ngx_uint_t *json)
-{
-    ngx_table_elt_t *type = r->headers_in.content_type;
-
-    *json = 0;
-    if (r->method != NGX_HTTP_POST || (r->headers_in.content_length_n <= 0 && !r->headers_in.chunked)) {
-        return NULL;
-    }
-    if (type != NULL && ngx_http_affiliate_media_type(&type->value, "application/json")) {
-        *json = 1;
-        return NULL;
-    }
-    if (type != NULL && ngx_http_affiliate_media_type(&type->value, "application/x-www-form-urlencoded")) {
-        return NULL;
-    }
-    return ngx_http_affiliate_error(BODY_TYPE);
-}
-
-/* "type/subtype", any case, alone or before parameters (RFC 9110, 8.3.1). */
-static ngx_uint_t
-ngx_http_affiliate_media_type(ngx_str_t *value, const char *type)
-{
-    size_t len = ngx_strlen(type);
-
-    return value->len >= len && ngx_strncasecmp(value->data, (u_char *) type, len) == 0
-           && (value->len == len || value->data[len] == ';' || value->data[len] == ' ');
+    return ngx_http_affiliate_body_kind(r, &json);
 }
 
 /* Checks, writes, and waits for the disk.  NULL: the answer will be given by the sync, or was given. */
@@ -168,15 +121,15 @@ ngx_http_affiliate_conversion_record(ngx_http_request_t *r, ngx_http_affiliate_c
     ngx_http_affiliate_postback_t    *postback = ctx->postback;
     const ngx_http_affiliate_error_t *error;
 
-    error = ngx_http_affiliate_conversion_text(r, &body);
+    error = ngx_http_affiliate_body_text(r, &body);
     if (error == NULL) {
-        error = ngx_http_affiliate_conversion_body_kind(r, &json);
+        error = ngx_http_affiliate_body_kind(r, &json);
     }
     if (error == NULL && !json && body.len > NGX_HTTP_AFFILIATE_BODY_MAX) {
         error = ngx_http_affiliate_error(BODY_TOO_LARGE); /* before a stranger has us sort it */
     }
     if (error == NULL) {
-        error = ngx_http_affiliate_verify_body(r, postback, body, !json);
+        error = ngx_http_affiliate_verify_body(r, &postback->caller, body, !json);
     }
     if (error == NULL && json && body.len != 0) {
         root = json_loadb(body.data, body.len, JSON_REJECT_DUPLICATES, NULL);
@@ -228,7 +181,7 @@ ngx_http_affiliate_conversion_take(ngx_http_request_t *r, ngx_http_affiliate_pos
         error = ngx_http_affiliate_fields_form(r, &fields, query);
     }
     if (error == NULL) {
-        error = ngx_http_affiliate_verify_fields(postback, &fields);
+        error = ngx_http_affiliate_verify_fields(&postback->caller, &fields);
     }
     return error != NULL ? error : ngx_http_affiliate_conversion_write(r, postback, &fields);
 }
@@ -250,14 +203,14 @@ ngx_http_affiliate_conversion_write(ngx_http_request_t *r, ngx_http_affiliate_po
     if (ngx_http_affiliate_fields_translate(r, fields) != NGX_OK) {
         return ngx_http_affiliate_error(NO_MEMORY);
     }
-    error = ngx_http_affiliate_fields_check(fields, amcf->keys, postback->program.currency, now_ms, &event);
+    error = ngx_http_affiliate_fields_check(fields, amcf->keys, postback->caller.program.currency, now_ms, &event);
     if (error != NULL) {
         return error;
     }
 
-    event.program = postback->user.program;
-    event.api_user = postback->user.id;
-    event.auth = postback->auth;
+    event.program = postback->caller.user.program;
+    event.api_user = postback->caller.user.id;
+    event.auth = postback->caller.auth;
     event.ip = ngx_http_affiliate_address(r->connection);
     if (ngx_http_affiliate_conversion_append(TRACKER_JOURNAL_MONEY, &event, now_ms, &postback->journal,
                                              &postback->sequence) != NGX_OK)
@@ -336,55 +289,4 @@ ngx_http_affiliate_conversion_synced(ngx_http_request_t *r, void *data, ngx_int_
     body.len = ngx_sprintf(body.data, "{\"data\":{\"id\":\"%012xL-%uL\",\"status\":\"accepted\"}}\n",
                            postback->journal, postback->sequence) - body.data;
     ngx_http_finalize_request(r, ngx_http_affiliate_send_json(r, NGX_HTTP_OK, &body));
-}
-
-/* ---- the body ---- */
-
-/* The whole body in memory, wherever nginx put it. */
-static const ngx_http_affiliate_error_t *
-ngx_http_affiliate_conversion_text(ngx_http_request_t *r, struct tracker_str *body)
-{
-    u_char      *p;
-    size_t       len = 0;
-    ssize_t      n;
-    ngx_buf_t   *b;
-    ngx_chain_t *cl, *bufs = r->request_body != NULL ? r->request_body->bufs : NULL;
-
-    *body = TRACKER_STR_NONE;
-    if (r->method != NGX_HTTP_POST) {
-        return NULL;
-    }
-    for (cl = bufs; cl != NULL; cl = cl->next) {
-        len += ngx_buf_size(cl->buf);
-    }
-    if (len > NGX_HTTP_AFFILIATE_BATCH_BODY_MAX) {
-        return ngx_http_affiliate_error(BODY_TOO_LARGE); /* chunked: the length is known only now */
-    }
-    if (len == 0) {
-        return NULL;
-    }
-
-    p = ngx_pnalloc(r->pool, len);
-    if (p == NULL) {
-        return ngx_http_affiliate_error(NO_MEMORY);
-    }
-    *body = (struct tracker_str){ (char *) p, len };
-
-    for (cl = bufs; cl != NULL; cl = cl->next) {
-        b = cl->buf;
-        len = ngx_buf_size(b);
-        if (len == 0) {
-            continue; /* a chunked body ends with a buffer that is neither memory nor file */
-        }
-        if (ngx_buf_in_memory(b)) {
-            ngx_memcpy(p, b->pos, len);
-        } else {
-            n = ngx_read_file(b->file, p, len, b->file_pos);
-            if (n != (ssize_t) len) {
-                return ngx_http_affiliate_error(BODY_UNREADABLE);
-            }
-        }
-        p += len;
-    }
-    return NULL;
 }

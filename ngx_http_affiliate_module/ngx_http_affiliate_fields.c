@@ -134,6 +134,12 @@ ngx_http_affiliate_json_text(ngx_pool_t *pool, const json_t *value, struct track
     return NULL;
 }
 
+const ngx_http_affiliate_error_t *
+ngx_http_affiliate_verify_fields(const ngx_http_affiliate_caller_t *caller, const ngx_http_affiliate_fields_t *fields)
+{
+    return ngx_http_affiliate_verify_ts(caller, fields->value[NGX_HTTP_AFFILIATE_FIELD_TS], fields->twice);
+}
+
 /* The first value counts. */
 static void
 ngx_http_affiliate_field_give(ngx_http_affiliate_fields_t *fields, struct tracker_str *field,

@@ -11,7 +11,7 @@
  *     click_rate.c privacy.c               how often, and what of all that is kept
  *     conversion.c batch.c                 /postback: recorded and synced before the answer
  *     pixel.c                              GET /px: what a browser reports
- *     auth.c access.c rate.c               who sends a postback, and may he
+ *     auth.c access.c rate.c body.c        who calls the partner API, may he, and what does he send
  *     fields.c alias.c check.c             its parameters: names, whose names, meaning
  *     snapshot.c                           what all of them look things up in
  *     status.c metrics.c variables.c answer.c   what others see

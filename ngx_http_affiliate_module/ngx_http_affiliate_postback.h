@@ -1,33 +1,22 @@
 /*
  * ngx_http_affiliate_postback.h - what the files that take conversions share: conversion.c, batch.c, pixel.c,
- * auth.c, access.c, fields.c, check.c.
+ * fields.c, check.c.
  */
 #ifndef NGX_HTTP_AFFILIATE_POSTBACK_H
 #define NGX_HTTP_AFFILIATE_POSTBACK_H
 
-#include "ngx_http_affiliate_request.h"
+#include "ngx_http_affiliate_caller.h"
 
 #include <jansson.h>
-
-#define NGX_HTTP_AFFILIATE_BODY_MAX  (64 * 1024)
-#define NGX_HTTP_AFFILIATE_BATCH_MAX 1000 /* conversions */
-#define NGX_HTTP_AFFILIATE_BATCH_BODY_MAX (1024 * 1024)
 
 typedef struct ngx_http_affiliate_batch_s ngx_http_affiliate_batch_t;
 
 /* One request of affiliate_conversion from its authentication to its answer, in its pool. */
 typedef struct {
-    const struct tracker_snapshot *snapshot;    /* pinned */
-    struct tracker_api_user_row    user;
-    struct tracker_program_row     program;     /* the user's; zero when the snapshot lacks it */
-    uint8_t                        auth;        /* enum tracker_conversion_auth */
-    unsigned                       body_signed:1; /* X-Signature: it covers the body alone */
-    unsigned                       unverified:1;  /* the signature covers the body, which has not been read yet */
-    ngx_str_t                      token;       /* affiliate_conversion token= at the start; len 0: none */
-    struct tracker_str             signature;   /* as it was sent */
-    ngx_http_affiliate_batch_t    *batch;       /* NULL: one conversion */
-    uint64_t                       journal;
-    uint64_t                       sequence;    /* of the last one written */
+    ngx_http_affiliate_caller_t caller;
+    ngx_http_affiliate_batch_t *batch;    /* NULL: one conversion */
+    uint64_t                    journal;
+    uint64_t                    sequence; /* of the last one written */
 } ngx_http_affiliate_postback_t;
 
 /* ---- fields.c: names ---- */
@@ -72,43 +61,15 @@ ngx_int_t ngx_http_affiliate_fields_translate(ngx_http_request_t *r, ngx_http_af
 
 /* ---- check.c: meaning ---- */
 
+/* Of a signed request: its `ts`, if it names one, is of now; and nothing is there twice. */
+const ngx_http_affiliate_error_t *ngx_http_affiliate_verify_fields(const ngx_http_affiliate_caller_t *caller,
+                                                                   const ngx_http_affiliate_fields_t *fields);
 /* Checks the fields and fills what they say into the event.  now_ms bounds event_time. */
 const ngx_http_affiliate_error_t *ngx_http_affiliate_fields_check(const ngx_http_affiliate_fields_t *fields,
                                                                   const struct tracker_keys *keys,
                                                                   struct tracker_str program_currency,
                                                                   uint64_t now_ms,
                                                                   struct tracker_conversion *event);
-/* Takes min to max digits at *p and moves it past them. */
-ngx_uint_t ngx_http_affiliate_parse_digits(const char **p, const char *last, ngx_uint_t min, ngx_uint_t max,
-                                           uint64_t *number);
-
-/* ---- auth.c, access.c: who may ---- */
-
-/*
- * Who sends this, and may he?  In the documented order; fills user, program and auth.  What is signed together
- * with a body is only verified after that was read, by the second.
- */
-const ngx_http_affiliate_error_t *ngx_http_affiliate_authenticate(ngx_http_request_t *r,
-                                                                  ngx_http_affiliate_postback_t *postback,
-                                                                  uint8_t role, uint32_t scope);
-/* form: the body's text is parameters.  Does nothing unless postback->unverified. */
-const ngx_http_affiliate_error_t *ngx_http_affiliate_verify_body(ngx_http_request_t *r,
-                                                                 ngx_http_affiliate_postback_t *postback,
-                                                                 struct tracker_str body, ngx_uint_t form);
-/* Of a signed request: its `ts`, if it names one, is of now; and nothing is there twice. */
-const ngx_http_affiliate_error_t *ngx_http_affiliate_verify_fields(const ngx_http_affiliate_postback_t *postback,
-                                                                   const ngx_http_affiliate_fields_t *fields);
-
-/* Everything that an identified user may fail at, in the documented order. */
-const ngx_http_affiliate_error_t *ngx_http_affiliate_access(ngx_http_request_t *r,
-                                                            const ngx_http_affiliate_postback_t *postback,
-                                                            uint8_t role, uint32_t scope);
-
-/* The operator's affiliate_conversion token=, as this request makes it; empty: none. */
-ngx_int_t ngx_http_affiliate_token(ngx_http_request_t *r, ngx_str_t *token);
-
-/* The first value of that header that is not empty; name is in lower case. */
-struct tracker_str ngx_http_affiliate_header(ngx_http_request_t *r, struct tracker_str name);
 
 /* ---- conversion.c ---- */
 

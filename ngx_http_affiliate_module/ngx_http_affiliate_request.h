@@ -61,11 +61,14 @@ typedef struct {
     ngx_http_affiliate_consent_conf_t consent;
 } ngx_http_affiliate_loc_conf_t;
 
+typedef struct ngx_http_affiliate_caller_s ngx_http_affiliate_caller_t;
+
 /* What variables and the access log can ask for afterwards; numbers, so that it outlives the snapshot. */
 typedef struct {
     uint32_t    link, campaign, affiliate, api_user; /* 0: none */
     uint32_t    flags;                               /* enum tracker_click_flag */
     const char *verdict;                             /* of a conversion, static; NULL: see the flags */
+    ngx_http_affiliate_caller_t *caller;             /* of the partner API; NULL: none, or not looked at yet */
     void       *postback;                            /* conversion.c's own, while it is under way */
     unsigned    tracked:1;                           /* by affiliate_track, of which this is a part */
     struct tracker_str source;                       /* of a click; in the pool or the request's head */
@@ -390,7 +393,7 @@ typedef struct {
     X(FIELD_BYTES, 400, "parameter_malformed",                                                                 \
       "Parameters are UTF-8 text without control characters.")                                                 \
     X(FIELD_TWICE, 400, "parameter_repeated", "A signed request may name a parameter once only.")              \
-    X(BATCH_SIZE, 400, "batch_size_invalid", "A batch has 1 to 1,000 conversions.")                            \
+    X(BATCH_SIZE, 400, "batch_size_invalid", "A batch has 1 to 1,000 items.")                            \
     X(CLICK_ID_MISSING, 400, "click_id_missing",                                                               \
       "Send click_id, coupon or customer; with a status other than pending a txid is enough.")                 \
     X(CLICK_ID_INVALID, 400, "click_id_invalid", "That is not a click id of this platform.")                   \
@@ -413,7 +416,7 @@ typedef struct {
     X(ORIGIN_DENIED, 403, "origin_denied",                                                                     \
       "This page's host is neither one of the campaign's nor named by affiliate_origin.")                      \
     X(STARTING, 503, "starting", "The edge has no configuration yet. Try again shortly.")                      \
-    X(UNAVAILABLE, 503, "unavailable", "The conversion could not be stored. Try again shortly.")
+    X(UNAVAILABLE, 503, "unavailable", "It could not be stored. Try again shortly.")
 
 #define NGX_HTTP_AFFILIATE_ENUM(name, status, code, message) NGX_HTTP_AFFILIATE_ERROR_##name,
 typedef enum {

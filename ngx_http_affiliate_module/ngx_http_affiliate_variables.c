@@ -4,7 +4,7 @@
  * They are known once the content handler has run: in logs and in headers that
  * are added to the answer, not in rewrite rules.
  */
-#include "ngx_http_affiliate_postback.h"
+#include "ngx_http_affiliate_caller.h"
 
 enum { NGX_HTTP_AFFILIATE_COUNTRY, NGX_HTTP_AFFILIATE_DEVICE, NGX_HTTP_AFFILIATE_SOURCE };
 
@@ -306,8 +306,8 @@ ngx_http_affiliate_uri_token(ngx_http_request_t *r, ngx_str_t *token, ngx_uint_t
 
     *found = 1;
     ngx_str_null(token);
-    if (ctx != NULL && ctx->postback != NULL) {
-        *token = ((ngx_http_affiliate_postback_t *) ctx->postback)->token;
+    if (ctx != NULL && ctx->caller != NULL) {
+        *token = ctx->caller->token;
         return NGX_OK;
     }
     if (!amcf->takes_tokens) {
