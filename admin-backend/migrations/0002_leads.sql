@@ -92,6 +92,7 @@ ALTER TABLE programs ADD COLUMN platform_user_id @int@;                 -- API u
 ALTER TABLE affiliates ADD COLUMN agent_id @int@ REFERENCES staff (id); -- gets this affiliate's leads (S30)
 
 ALTER TABLE staff ADD COLUMN department_id @int@ REFERENCES departments (id);  -- whose leads an agent sees besides its own
+ALTER TABLE staff ADD COLUMN version @int@ NOT NULL DEFAULT 1;
 
 ALTER TABLE api_users ADD COLUMN source_id @int@ REFERENCES lead_sources (id);
 ALTER TABLE api_users ADD COLUMN trader_id @int@ REFERENCES traders (id);       -- the client it belongs to (S20)

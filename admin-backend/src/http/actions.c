@@ -103,24 +103,7 @@ conflict_resolve_one(struct http_request *request, struct http_answer *answer)
     answer_object(answer, 200, result, conflict, &error);
 }
 
-/* ---- links and keys ---- */
-
-/* A link is archived, never deleted: its clicks and their conversions keep leading somewhere. */
-void
-link_archive(struct http_request *request, struct http_answer *answer)
-{
-    struct service_error error = { .fields = NULL };
-    json_t              *patch, *link = NULL;
-    int64_t              id;
-    enum service_result  result;
-
-    if (!request_id(request, answer, 0, "link", &id) || !body_only(request, answer, no_names))
-        return;
-    patch = json_pack("{s:s}", "state", "archived");
-    result = link_edit(request->service, &request->session.actor, id, request_version(request), patch, &link, &error);
-    json_decref(patch);
-    answer_object(answer, 200, result, link, &error);
-}
+/* ---- keys ---- */
 
 /* Keys and secrets alike: something new, shown in this answer only. */
 static void

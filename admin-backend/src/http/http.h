@@ -124,6 +124,7 @@ void resource_list(struct http_request *request, struct http_answer *answer);
 void resource_get(struct http_request *request, struct http_answer *answer);
 void resource_create(struct http_request *request, struct http_answer *answer);
 void resource_edit(struct http_request *request, struct http_answer *answer);
+void resource_archive(struct http_request *request, struct http_answer *answer);
 void resource_bulk(struct http_request *request, struct http_answer *answer);
 /* Members of the body, else an answer is made: text (NULL when absent and not required). False: answered. */
 bool body_text(const struct http_request *request, struct http_answer *answer, const char *name, bool required,
@@ -133,7 +134,6 @@ bool body_only(const struct http_request *request, struct http_answer *answer, c
 
 /* ---- the rest (actions.c, session.c, pages.c) ---- */
 
-void link_archive(struct http_request *request, struct http_answer *answer);
 void api_user_key_add(struct http_request *request, struct http_answer *answer);
 void api_user_secret_renew(struct http_request *request, struct http_answer *answer);
 void api_user_key_revoke(struct http_request *request, struct http_answer *answer);

@@ -1,4 +1,4 @@
-/* What every list and object has in common: five handlers for all resources. */
+/* What every list and object has in common: six handlers for all resources. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,6 +141,26 @@ resource_edit(struct http_request *request, struct http_answer *answer)
         return;
     result = resource->edit(request->service, &request->session.actor, id, request_version(request), request->body,
                             &object, &error);
+    answer_object(answer, 200, result, object, &error);
+}
+
+/* What others refer to is archived, never deleted: a link's clicks keep leading somewhere. */
+void
+resource_archive(struct http_request *request, struct http_answer *answer)
+{
+    static const char *const no_names[] = { NULL };
+    const struct resource   *resource = request->route->resource;
+    struct service_error     error = { .fields = NULL };
+    json_t                  *patch, *object = NULL;
+    int64_t                  id;
+    enum service_result      result;
+
+    if (!request_id(request, answer, 0, resource->name, &id) || !body_only(request, answer, no_names))
+        return;
+    patch = json_pack("{s:s}", "state", "archived");
+    result = resource->edit(request->service, &request->session.actor, id, request_version(request), patch, &object,
+                            &error);
+    json_decref(patch);
     answer_object(answer, 200, result, object, &error);
 }
 

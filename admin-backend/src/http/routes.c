@@ -3,6 +3,7 @@
 #include "http/server.h"
 #include "service/catalog.h"
 #include "service/conversion.h"
+#include "service/intake.h"
 #include "service/money.h"
 
 static const struct resource programs = { "program", &program_list, NULL, program_edit, NULL };
@@ -19,7 +20,9 @@ static const struct resource refunds = { "refund", &refund_list, NULL, NULL, NUL
 static const struct resource conflicts = { "conflict", &conflict_list, NULL, NULL, NULL };
 static const struct resource coupons = { "coupon", &coupon_list, coupon_create, coupon_edit, NULL };
 static const struct resource payouts = { "payout", &payout_list, NULL, NULL, NULL };
-static const struct resource staff = { "staff", &staff_list, staff_create, NULL, NULL };
+static const struct resource staff = { "staff", &staff_list, staff_create, staff_edit, NULL };
+static const struct resource departments = { "department", &department_list, department_create, department_edit, NULL };
+static const struct resource sources = { "source", &source_list, source_create, source_edit, NULL };
 static const struct resource audit = { "audit entry", &audit_list, NULL, NULL, NULL };
 
 #define ADMIN "/api/admin/v1"
@@ -65,7 +68,7 @@ const struct http_route http_route_table[] = {
     { "POST", ADMIN "/links", ACCESS_WRITE, resource_create, &links },
     { "GET", ADMIN "/links/{id}", ACCESS_STAFF, resource_get, &links },
     { "PATCH", ADMIN "/links/{id}", ACCESS_WRITE, resource_edit, &links },
-    { "DELETE", ADMIN "/links/{id}", ACCESS_WRITE, link_archive, &links },
+    { "DELETE", ADMIN "/links/{id}", ACCESS_WRITE, resource_archive, &links },
 
     { "GET", ADMIN "/api_users", ACCESS_WRITE | TAKES_QUERY, resource_list, &api_users },
     { "POST", ADMIN "/api_users", ACCESS_ADMIN, resource_create, &api_users },
@@ -104,9 +107,22 @@ const struct http_route http_route_table[] = {
     { "POST", ADMIN "/payouts/{id}/pay", ACCESS_MONEY, payout_pay_one, &payouts },
     { "POST", ADMIN "/payouts/{id}/cancel", ACCESS_MONEY, payout_cancel_one, &payouts },
 
-    { "GET", ADMIN "/staff", ACCESS_ADMIN | TAKES_QUERY, resource_list, &staff },
+    { "GET", ADMIN "/staff", ACCESS_WRITE | TAKES_QUERY, resource_list, &staff },
     { "POST", ADMIN "/staff", ACCESS_ADMIN, resource_create, &staff },
-    { "GET", ADMIN "/staff/{id}", ACCESS_ADMIN, resource_get, &staff },
+    { "GET", ADMIN "/staff/{id}", ACCESS_WRITE, resource_get, &staff },
+    { "PATCH", ADMIN "/staff/{id}", ACCESS_ADMIN, resource_edit, &staff },
+
+    { "GET", ADMIN "/departments", ACCESS_STAFF | TAKES_QUERY, resource_list, &departments },
+    { "POST", ADMIN "/departments", ACCESS_WRITE, resource_create, &departments },
+    { "GET", ADMIN "/departments/{id}", ACCESS_STAFF, resource_get, &departments },
+    { "PATCH", ADMIN "/departments/{id}", ACCESS_WRITE, resource_edit, &departments },
+    { "DELETE", ADMIN "/departments/{id}", ACCESS_WRITE, resource_archive, &departments },
+
+    { "GET", ADMIN "/sources", ACCESS_STAFF | TAKES_QUERY, resource_list, &sources },
+    { "POST", ADMIN "/sources", ACCESS_WRITE, resource_create, &sources },
+    { "GET", ADMIN "/sources/{id}", ACCESS_STAFF, resource_get, &sources },
+    { "PATCH", ADMIN "/sources/{id}", ACCESS_WRITE, resource_edit, &sources },
+    { "DELETE", ADMIN "/sources/{id}", ACCESS_WRITE, resource_archive, &sources },
 
     { NULL, NULL, 0, NULL, NULL },
 };

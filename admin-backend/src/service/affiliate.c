@@ -3,10 +3,11 @@
 #include <string.h>
 
 #include "service/catalog.h"
+#include "service/intake.h"
 #include "service/kind.h"
 #include "service/money.h"
 
-enum { NAME, EMAIL, STATUS, GROUP, COMMISSION, API_USER, TRADER, NOTES, FIELDS };
+enum { NAME, EMAIL, STATUS, GROUP, COMMISSION, API_USER, AGENT, TRADER, NOTES, FIELDS };
 
 _Static_assert(FIELDS <= KIND_FIELDS_MAX, "a change has room for them");
 
@@ -19,6 +20,7 @@ static const struct field fields[FIELDS + 1] = {
     [GROUP] = { "group_id", FIELD_ID, FIELD_NULLABLE, 0, 0, NULL, AT(group_id), NULL },
     [COMMISSION] = { "commission", FIELD_JSON, FIELD_NULLABLE, 0, 0, NULL, 0, NULL },
     [API_USER] = { "api_user_id", FIELD_ID, FIELD_NULLABLE, 0, 0, NULL, AT(api_user_id), NULL },
+    [AGENT] = { "agent_id", FIELD_ID, FIELD_NULLABLE, 0, 0, NULL, AT(agent_id), NULL },
     [TRADER] = { "trader_id", FIELD_TEXT, FIELD_NULLABLE, 1, 64, NULL, AT(trader_id), NULL },
     [NOTES] = { "notes", FIELD_TEXT, 0, 0, 4000, NULL, AT(notes), NULL },
 };
@@ -107,6 +109,8 @@ check(struct db *db, struct change *change, struct service_error *error)
         result = kind_reference(db, CATALOG_GROUP, row->group_id, row->program_id, "group_id", error);
     if (result == SERVICE_OK && values[API_USER].given && row->api_user_id != 0)
         result = kind_reference(db, CATALOG_API_USER, row->api_user_id, row->program_id, "api_user_id", error);
+    if (result == SERVICE_OK && values[AGENT].given)
+        result = intake_check_agent(db, row->agent_id, "agent_id", error);
     return result;
 }
 

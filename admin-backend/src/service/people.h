@@ -15,9 +15,13 @@
 
 extern const struct list_spec staff_list;
 
-/* body: {"email","name"?,"role","password"}.  Object: {"id","email","name","role","state","created_at"}. */
+/* body: {"email","name"?,"role","password"}.  Object: Staff in docs/openapi.yaml. */
 enum service_result staff_create(const struct service *service, const struct actor *actor, const json_t *body,
                                  json_t **object, struct service_error *error);
+
+/* name, role, department, state: a disabled one's sessions and tokens end at once. The last admin stays one. */
+enum service_result staff_edit(const struct service *service, const struct actor *actor, int64_t id, int64_t if_version,
+                               const json_t *patch, json_t **object, struct service_error *error);
 
 /* A bearer token for scripts; token holds SECRET_MAX bytes. email names the member of staff. */
 enum service_result token_create(const struct service *service, const struct actor *actor, const char *email,

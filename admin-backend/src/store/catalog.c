@@ -52,6 +52,7 @@ static const struct row_column affiliate_columns[] = {
     { "program_id", ROW_INT, AT(affiliate_row, program_id) },
     { "group_id", ROW_OPTIONAL, AT(affiliate_row, group_id) },
     { "api_user_id", ROW_OPTIONAL, AT(affiliate_row, api_user_id) },
+    { "agent_id", ROW_OPTIONAL, AT(affiliate_row, agent_id) },
     { "name", ROW_TEXT, AT(affiliate_row, name) },
     { "email", ROW_TEXT, AT(affiliate_row, email) },
     { "status", ROW_TEXT, AT(affiliate_row, status) },
@@ -61,8 +62,8 @@ static const struct row_column affiliate_columns[] = {
 };
 const struct row_table affiliate_table =
     ROW_TABLE_DATED("affiliates",
-                    "version, program_id, group_id, api_user_id, name, email, status, trader_id, notes",
-                    "$1, $2, $3, $4, $5, $6, $7, $8, $9", "$10", "$11", affiliate_columns, struct affiliate_row);
+                    "version, program_id, group_id, api_user_id, agent_id, name, email, status, trader_id, notes",
+                    "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10", "$11", "$12", affiliate_columns, struct affiliate_row);
 
 static const struct row_column campaign_columns[] = {
     VERSION(campaign_row),

@@ -7,6 +7,7 @@
 #define AFFILIATED_STORE_CATALOG_H
 
 #include "store/coupon.h"
+#include "store/intake.h"
 #include "store/row.h"
 
 /* Of links and campaigns: times 0 are open ends, caps 0 none. */
@@ -26,7 +27,7 @@ struct group_row {
     char   *name, *payout_frequency, *payout_methods;
 };
 struct affiliate_row {
-    int64_t id, version, program_id, group_id, api_user_id; /* group, api_user 0: none */
+    int64_t id, version, program_id, group_id, api_user_id, agent_id; /* group, api_user, agent 0: none */
     char   *name, *email, *status, *trader_id, *notes;
 };
 struct campaign_row {
@@ -65,6 +66,10 @@ union catalog_row {
     struct link_row      link;
     struct api_user_row  api_user;
     struct coupon_row    coupon;
+
+    struct department_row   department;
+    struct source_row       source;
+    struct staff_member_row staff;
 };
 
 /* The program that everything new belongs to. DB_DONE: there is none yet. */

@@ -94,6 +94,7 @@ group_view(struct db_stmt *row)
 static const struct list_filter affiliate_filters[] = {
     { "status", LIST_TEXT_SET, "a.status = ?" },
     { "group_id", LIST_INT, "a.group_id = ?" },
+    { "agent_id", LIST_INT, "a.agent_id = ?" },
     { "from", LIST_TIME, "a.created_us >= ?" },
     { "to", LIST_TIME, "a.created_us < ?" },
     { "q", LIST_SEARCH, "(lower(a.name) LIKE ? ESCAPE '!' OR a.email LIKE ? ESCAPE '!')" },
@@ -107,7 +108,7 @@ static const struct list_sort affiliate_sorts[] = {
 #define AFFILIATE_FROM " FROM affiliates a LEFT JOIN affiliate_groups g ON g.id = a.group_id"
 const struct list_spec affiliate_list = {
     .select = "SELECT a.id AS id, a.name AS name, a.email AS email, a.status AS status, a.group_id AS group_id,"
-              " g.name AS group_name, a.api_user_id AS api_user_id, a.trader_id AS trader_id, a.notes AS notes,"
+              " g.name AS group_name, a.api_user_id AS api_user_id, a.agent_id AS agent_id, a.trader_id AS trader_id, a.notes AS notes,"
               " a.created_us AS created_us, a.updated_us AS updated_us, a.version AS version,"
               " " PLAN_COLUMNS AFFILIATE_FROM PLAN_JOIN("affiliate", "a.id"),
     .from = AFFILIATE_FROM,
@@ -120,7 +121,7 @@ const struct list_spec affiliate_list = {
 static json_t *
 affiliate_view(struct db_stmt *row)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}",
                      "id", view_column_id(row, "id"),
                      "name", view_column_text(row, "name"),
                      "email", view_column_text(row, "email"),
@@ -129,6 +130,7 @@ affiliate_view(struct db_stmt *row)
                      "group_name", view_column_text(row, "group_name"),
                      "commission", plan_row_view(row),
                      "api_user_id", view_column_id(row, "api_user_id"),
+                     "agent_id", view_column_id(row, "agent_id"),
                      "trader_id", view_column_text(row, "trader_id"),
                      "notes", view_column_text(row, "notes"),
                      "created_at", view_column_time(row, "created_us"),
@@ -370,6 +372,7 @@ audit_view(struct db_stmt *row)
 static const struct list_filter staff_filters[] = {
     { "email", LIST_TEXT, "s.email = ?" },
     { "role", LIST_TEXT_SET, "s.role = ?" },
+    { "department_id", LIST_INT, "s.department_id = ?" },
     { "status", LIST_TEXT_SET, "s.state = ?" },
     { NULL, LIST_INT, NULL },
 };
@@ -379,7 +382,7 @@ static const struct list_sort staff_sorts[] = {
 };
 const struct list_spec staff_list = {
     .select = "SELECT s.id AS id, s.email AS email, s.name AS name, s.role AS role, s.state AS state,"
-              " s.created_us AS created_us FROM staff s",
+              " s.department_id AS department_id, s.created_us AS created_us, s.version AS version FROM staff s",
     .from = " FROM staff s",
     .id = "s.id",
     .filters = staff_filters,
@@ -390,11 +393,13 @@ const struct list_spec staff_list = {
 static json_t *
 staff_view(struct db_stmt *row)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}",
                      "id", view_column_id(row, "id"),
                      "email", view_column_text(row, "email"),
                      "name", view_column_text(row, "name"),
                      "role", view_column_text(row, "role"),
                      "state", view_column_text(row, "state"),
-                     "created_at", view_column_time(row, "created_us"));
+                     "department_id", view_column_id(row, "department_id"),
+                     "created_at", view_column_time(row, "created_us"),
+                     "version", (json_int_t) db_int(row, "version"));
 }

@@ -187,6 +187,22 @@ plan_total(struct plan *plan, const struct list_query *query, struct service_err
     return true;
 }
 
+static enum db_result
+extend_all(struct db *db, const struct list_spec *spec, json_t *data)
+{
+    enum db_result rc = DB_OK;
+    json_t        *object;
+    size_t         i;
+
+    if (spec->extend == NULL)
+        return DB_OK;
+    json_array_foreach(data, i, object) {
+        if ((rc = spec->extend(db, object)) != DB_OK)
+            break;
+    }
+    return rc;
+}
+
 static enum service_result
 run(struct db *db, const struct plan *plan, const struct plan *total_plan, json_t **page, struct service_error *error)
 {
@@ -194,6 +210,8 @@ run(struct db *db, const struct plan *plan, const struct plan *total_plan, json_
     int64_t        total = 0;
     enum db_result rc = fetch(db, plan, &data, &cursor);
 
+    if (rc == DB_OK)
+        rc = extend_all(db, plan->spec, data);
     if (rc == DB_OK)
         rc = count_all(db, total_plan, &total);
     if (rc != DB_OK) {
@@ -515,5 +533,10 @@ list_seen(struct db *db, const struct list_spec *spec, const struct actor *viewe
         db_end(row);
     }
     plan_free(plan);
+    if (rc == DB_ROW && spec->extend != NULL && spec->extend(db, *object) != DB_OK) {
+        json_decref(*object);
+        *object = NULL;
+        rc = DB_FAILED;
+    }
     return rc;
 }

@@ -35,6 +35,8 @@ struct list_spec {
     const struct list_filter *filters; /* ends with name NULL */
     const struct list_sort   *sorts;   /* ends with name NULL; the first one, descending, is the default */
     json_t    *(*view)(struct db_stmt *row); /* one object in the API's shape; new reference */
+    /* Adds to an object what lies in rows of their own: a query an object, so for short lists. May be NULL. */
+    enum db_result (*extend)(struct db *db, json_t *object);
     /* Adds to an object what no row knows: addresses that depend on the configuration. May be NULL. */
     void       (*complete)(json_t *object, const struct service *service);
     /*

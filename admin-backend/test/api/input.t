@@ -20,7 +20,7 @@ $api->post('payouts', { affiliate_id => '1' });
 
 sub state_of_things {    # all that a request could have written
     return join '; ', map { my ($n) = $api->rows("SELECT COUNT(*), MAX(rowid) FROM $_"); "$_ $n" }
-        qw(affiliates affiliate_groups campaigns links api_users api_keys staff payouts state_changes audit_log idempotency_keys ledger_legs plans);
+        qw(affiliates affiliate_groups campaigns links api_users api_keys staff payouts state_changes audit_log idempotency_keys ledger_legs plans departments lead_sources);
 }
 sub address { my ($path) = @_; return $path =~ s/\{id\}/1/r =~ s/\{\w+\}/1/r }
 

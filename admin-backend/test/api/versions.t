@@ -11,6 +11,8 @@ use Test::More;
 
 my $api = Api->start;
 my $user = $api->post('api_users', { name => 'Shop', role => 'advertiser' })->{json};
+my $department = $api->post('departments', { name => 'Desk' })->{json};
+my $source = $api->post('sources', { name => 'Media' })->{json};
 my $referral = $api->say('sell', '10.00', 'EUR', 'V1', 1);
 
 my %patch = (
@@ -20,6 +22,9 @@ my %patch = (
     'links/1'                  => [ { state => 'paused' },       { state => 'active' } ],
     "api_users/$user->{id}"    => [ { state => 'paused' },       { state => 'active' } ],
     "referrals/$referral->{id}" => [ { notes => 'one' },         { notes => 'two' } ],
+    "staff/$api->{staff}{agent}{id}" => [ { name => 'One' },  { name => 'Two' } ],
+    "departments/$department->{id}" => [ { name => 'One' },    { name => 'Two' } ],
+    "sources/$source->{id}"  => [ { name => 'One' },            { name => 'Two' } ],
     'settings'                 => [ { cookie_days => 1 },        { cookie_days => 2 } ],
 );
 for my $path (sort keys %patch) {
