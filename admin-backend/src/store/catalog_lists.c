@@ -108,7 +108,8 @@ static const struct list_sort affiliate_sorts[] = {
 #define AFFILIATE_FROM " FROM affiliates a LEFT JOIN affiliate_groups g ON g.id = a.group_id"
 const struct list_spec affiliate_list = {
     .select = "SELECT a.id AS id, a.name AS name, a.email AS email, a.status AS status, a.group_id AS group_id,"
-              " g.name AS group_name, a.api_user_id AS api_user_id, a.agent_id AS agent_id, a.trader_id AS trader_id, a.notes AS notes,"
+              " g.name AS group_name, a.api_user_id AS api_user_id, a.agent_id AS agent_id,"
+              " a.trader_id AS trader_id, a.notes AS notes,"
               " a.created_us AS created_us, a.updated_us AS updated_us, a.version AS version,"
               " " PLAN_COLUMNS AFFILIATE_FROM PLAN_JOIN("affiliate", "a.id"),
     .from = AFFILIATE_FROM,
