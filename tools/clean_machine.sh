@@ -86,15 +86,16 @@ try_run() {
     # One life of the namespace: run, click, stop, run again, stop.
     inside "$1" bash -euc '
         cd "$1"
+        log=$(mktemp) # not here: check-source reads what lies in the folder
         started=$SECONDS
-        ./build.sh run --demo --detach --port "$2" 2>run.log || { cat run.log; exit 1; }
+        ./build.sh run --demo --detach --port "$2" 2>"$log" || { cat "$log"; exit 1; }
         first=$((SECONDS - started))
-        state=$(sed -n "s/^Ready: .*(state: \(.*\))/\1/p" run.log)
-        link=$(sed -n "s/^Try a click: curl -i //p" run.log)
+        state=$(sed -n "s/^Ready: .*(state: \(.*\))/\1/p" "$log")
+        link=$(sed -n "s/^Try a click: curl -i //p" "$log")
         [ "$(curl -s -o /dev/null -w "%{http_code}" "$link")" = 302 ] || { echo "no click at $link"; exit 1; }
         ./build.sh stop
         started=$SECONDS
-        ./build.sh run --demo --detach --port "$2" 2>>run.log
+        ./build.sh run --demo --detach --port "$2" 2>>"$log"
         again=$((SECONDS - started))
         ./build.sh stop
         [ ! -e /etc/systemd/system/multi-user.target.wants/nginx.service ] || { echo "nginx was enabled"; exit 1; }
