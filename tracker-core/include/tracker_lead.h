@@ -24,7 +24,9 @@
 
 /*
  * tracker_pairs: for each  varint(name length) name varint(value length) value.  A name may stand more than once
- * (multi-select).  Text is UTF-8 without control characters but \n and \t.
+ * (multi-select).  Text is UTF-8 without control characters but \n and \t (whoever takes a
+ * browser's text turns its \r\n into \n).  Only tracker_pairs_check judges names, text and bounds; the others take
+ * any bytes.
  */
 /* Appends; the new length, or 0 when it does not fit cap. */
 size_t tracker_pairs_add(uint8_t *pairs, size_t len, size_t cap, struct tracker_str name, struct tracker_str value);
@@ -34,6 +36,8 @@ int tracker_pairs_next(struct tracker_str *pairs, struct tracker_str *name, stru
 bool tracker_pairs_find(struct tracker_str pairs, struct tracker_str name, struct tracker_str *value);
 /* Whether all of it is well formed and within the bounds above. */
 bool tracker_pairs_check(struct tracker_str pairs);
+/* UTF-8, shortest forms, without control characters but \n and \t. */
+bool tracker_text_valid(struct tracker_str text);
 
 /* ---- the event (TRACKER_EVENT_LEAD, money journal) ---- */
 
@@ -71,6 +75,10 @@ struct tracker_lead {
     struct tracker_str fields;    /* tracker_pairs */
 };
 
+/*
+ * As tracker_click_encode and _decode.  Both refuse a lead without id or content, or of no kind, or whose sender is
+ * not its kind's (API: api_user alone; form: form alone), and pairs or a key past their bounds: these are never cut.
+ */
 size_t tracker_lead_encode(const struct tracker_lead *lead, uint8_t *out, size_t cap);
 bool   tracker_lead_decode(const uint8_t *payload, size_t len, struct tracker_lead *out);
 
@@ -132,6 +140,7 @@ struct tracker_api_call {
     struct tracker_str lead;      /* raw id that was given out, or empty */
 };
 
+/* The same; refused without count, status or code. */
 size_t tracker_api_call_encode(const struct tracker_api_call *call, uint8_t *out, size_t cap);
 bool   tracker_api_call_decode(const uint8_t *payload, size_t len, struct tracker_api_call *out);
 

@@ -5,35 +5,9 @@
  * the click path; it writes fields in tag order, so equal events are equal
  * bytes.  What encode writes, decode accepts: both ask the same checks.
  */
-#include "tracker_event.h"
+#include "tracker_event_internal.h"
 
 #include <endian.h>
-
-enum field_kind {
-    FIELD_NONE = 0, /* a tag that was never given out */
-    FIELD_UINT,     /* of `width` bytes in the struct */
-    FIELD_TEXT,     /* cut at TRACKER_FIELD_MAX */
-    FIELD_PLACE,    /* cut at TRACKER_PLACE_MAX */
-    FIELD_IP,       /* 4 or 16 bytes */
-    FIELD_CLICK_ID, /* TRACKER_CLICK_ID_LEN bytes */
-    FIELD_NAME,     /* [a-z0-9_]{1,32} */
-    FIELD_MONEY     /* struct tracker_conversion's amount, present when has_amount */
-};
-
-struct field {
-    uint8_t  kind;  /* enum field_kind */
-    uint8_t  width; /* FIELD_UINT only: 1, 4 or 8 */
-    uint16_t offset;
-};
-
-struct schema {
-    const struct field *fields;
-    unsigned            count;
-};
-
-#define UINT(type, member) { FIELD_UINT, sizeof(((type *) 0)->member), offsetof(type, member) }
-#define STRING(kind, type, member) { kind, 0, offsetof(type, member) }
-#define SCHEMA(table) { table, sizeof(table) / sizeof((table)[0]) }
 
 #define CLICK_UINT(member) UINT(struct tracker_click, member)
 #define CLICK_TEXT(member) STRING(FIELD_TEXT, struct tracker_click, member)
@@ -119,19 +93,20 @@ _Static_assert(TRACKER_EVENT_MAX >= 20 * (TRACKER_FIELD_MAX + 3) + 20 * (TRACKER
                "all fields at their longest fit: no event has more than twenty long ones");
 _Static_assert(TRACKER_FIELD_MAX < 1 << 14, "field_put writes lengths of at most two bytes");
 
+_Static_assert(TRACKER_LEAD_FIELDS_MAX < 1 << 14, "so are those of a lead's fields");
+
 #define EVENT_NAME_MAX 32u
 #define MONEY_CODE_LEN 3u
-#define LENGTH_BYTES_MAX 3 /* of a varint we accept: up to 2^21 - 1, past any payload */
 
 static size_t fields_encode(const struct schema *schema, const void *object, uint8_t *out, size_t cap);
-static bool fields_decode(const struct schema *schema, const uint8_t *payload, size_t len, void *object);
+static uint8_t *field_encode(const struct field *field, unsigned tag, const void *object, uint8_t *at, uint8_t *end);
 static uint8_t *uint_put(uint8_t *at, uint8_t *end, unsigned tag, uint64_t number);
 static uint8_t *field_put(uint8_t *at, uint8_t *end, unsigned tag, const void *bytes, size_t len);
 static bool field_store(const struct field *field, struct tracker_str bytes, void *object);
 static bool string_valid(enum field_kind kind, struct tracker_str s);
 static uint8_t *money_put(uint8_t *at, uint8_t *end, unsigned tag, const struct tracker_conversion *conversion);
 static bool money_store(struct tracker_str bytes, struct tracker_conversion *conversion);
-static bool length_take(const uint8_t **at, const uint8_t *end, size_t *len);
+static bool bytes_between(struct tracker_str s, unsigned char least, unsigned char most);
 static uint64_t uint_load(const void *at, unsigned width);
 static void uint_store(void *at, unsigned width, uint64_t value);
 static bool uint_from_bytes(struct tracker_str bytes, unsigned width, uint64_t *value);
@@ -152,7 +127,7 @@ bool
 tracker_click_decode(const uint8_t *payload, size_t len, struct tracker_click *out)
 {
     memset(out, 0, sizeof(*out));
-    if (fields_decode(&click_schema, payload, len, out))
+    if (tracker_fields_decode(&click_schema, payload, len, out))
         return true;
     memset(out, 0, sizeof(*out));
     return false;
@@ -162,16 +137,27 @@ bool
 tracker_conversion_decode(const uint8_t *payload, size_t len, struct tracker_conversion *out)
 {
     memset(out, 0, sizeof(*out));
-    if (fields_decode(&conversion_schema, payload, len, out))
+    if (tracker_fields_decode(&conversion_schema, payload, len, out))
         return true;
     memset(out, 0, sizeof(*out));
     return false;
 }
 
-/*
- * Unrolled and inlined per schema, so that the tables are gone from the code and an empty field costs a test.
- * 0 also for a string that decode would refuse: a caller's mistake, caught before it is persisted.
- */
+/* The same loop, not unrolled: for events that are not on the click path. */
+size_t
+tracker_fields_encode(const struct schema *schema, const void *object, uint8_t *out, size_t cap)
+{
+    uint8_t *at = out, *end = out + (cap < TRACKER_EVENT_MAX ? cap : TRACKER_EVENT_MAX);
+
+    for (unsigned tag = 1; tag < schema->count; tag++) {
+        at = field_encode(&schema->fields[tag], tag, object, at, end);
+        if (at == NULL)
+            return 0;
+    }
+    return (size_t) (at - out);
+}
+
+/* Unrolled and inlined per schema, so that the tables are gone from the code and an empty field costs a test. */
 static inline __attribute__((always_inline)) size_t
 fields_encode(const struct schema *schema, const void *object, uint8_t *out, size_t cap)
 {
@@ -179,47 +165,54 @@ fields_encode(const struct schema *schema, const void *object, uint8_t *out, siz
 
 #pragma GCC unroll 64
     for (unsigned tag = 1; tag < schema->count; tag++) {
-        const struct field *field = &schema->fields[tag];
-        const void         *member = (const char *) object + field->offset;
-        struct tracker_str  string;
-        uint64_t            number;
-
-        switch ((enum field_kind) field->kind) {
-        case FIELD_NONE:
-            break;
-        case FIELD_UINT:
-            number = uint_load(member, field->width);
-            if (number != 0)
-                at = uint_put(at, end, tag, number);
-            break;
-        case FIELD_TEXT:
-        case FIELD_PLACE:
-        case FIELD_IP:
-        case FIELD_CLICK_ID:
-        case FIELD_NAME:
-            memcpy(&string, member, sizeof(string));
-            if (string.len == 0)
-                break;
-            if (field->kind == FIELD_TEXT && string.len > TRACKER_FIELD_MAX)
-                string.len = TRACKER_FIELD_MAX;
-            if (field->kind == FIELD_PLACE && string.len > TRACKER_PLACE_MAX)
-                string.len = TRACKER_PLACE_MAX;
-            if (!string_valid(field->kind, string))
-                return 0;
-            at = field_put(at, end, tag, string.data, string.len);
-            break;
-        case FIELD_MONEY:
-            at = money_put(at, end, tag, object);
-            break;
-        }
+        at = field_encode(&schema->fields[tag], tag, object, at, end);
         if (at == NULL)
             return 0;
     }
     return (size_t) (at - out);
 }
 
-static bool
-fields_decode(const struct schema *schema, const uint8_t *payload, size_t len, void *object)
+/*
+ * Where the next field goes.  NULL: it did not fit, or it is a string that decode would refuse: a caller's
+ * mistake, caught before it is persisted.
+ */
+static inline __attribute__((always_inline)) uint8_t *
+field_encode(const struct field *field, unsigned tag, const void *object, uint8_t *at, uint8_t *end)
+{
+    const void        *member = (const char *) object + field->offset;
+    struct tracker_str string;
+    uint64_t           number;
+
+    switch ((enum field_kind) field->kind) {
+    case FIELD_NONE:
+        break;
+    case FIELD_UINT:
+        number = uint_load(member, field->width);
+        return number != 0 ? uint_put(at, end, tag, number) : at;
+    case FIELD_TEXT:
+    case FIELD_PLACE:
+    case FIELD_IP:
+    case FIELD_CLICK_ID:
+    case FIELD_NAME:
+    case FIELD_ID:
+    case FIELD_KEY:
+    case FIELD_PAIRS:
+        memcpy(&string, member, sizeof(string));
+        if (string.len == 0)
+            return at;
+        if (field->kind == FIELD_TEXT && string.len > TRACKER_FIELD_MAX)
+            string.len = TRACKER_FIELD_MAX;
+        if (field->kind == FIELD_PLACE && string.len > TRACKER_PLACE_MAX)
+            string.len = TRACKER_PLACE_MAX;
+        return string_valid(field->kind, string) ? field_put(at, end, tag, string.data, string.len) : NULL;
+    case FIELD_MONEY:
+        return money_put(at, end, tag, object);
+    }
+    return at;
+}
+
+bool
+tracker_fields_decode(const struct schema *schema, const uint8_t *payload, size_t len, void *object)
 {
     const uint8_t *at = payload, *end;
     uint64_t       seen[4] = { 0 };
@@ -234,7 +227,7 @@ fields_decode(const struct schema *schema, const uint8_t *payload, size_t len, v
         struct tracker_str bytes;
 
         /* Tag 0 is never written, so that a run of zeros is damage and not a list of empty fields. */
-        if (tag == 0 || (seen[tag >> 6] & bit) != 0 || !length_take(&at, end, &field_len))
+        if (tag == 0 || (seen[tag >> 6] & bit) != 0 || !tracker_length_take(&at, end, &field_len))
             return false;
         seen[tag >> 6] |= bit;
         bytes = (struct tracker_str){ (const char *) at, field_len };
@@ -302,6 +295,9 @@ field_store(const struct field *field, struct tracker_str bytes, void *object)
     case FIELD_IP:
     case FIELD_CLICK_ID:
     case FIELD_NAME:
+    case FIELD_ID:
+    case FIELD_KEY:
+    case FIELD_PAIRS:
         if (bytes.len == 0)
             return true;
         if (!string_valid(field->kind, bytes))
@@ -335,12 +331,30 @@ string_valid(enum field_kind kind, struct tracker_str s)
                 return false;
         }
         return s.len <= EVENT_NAME_MAX;
+    case FIELD_ID:
+        return s.len == TRACKER_LEAD_ID_LEN;
+    case FIELD_KEY:
+        return s.len <= TRACKER_LEAD_KEY_MAX && bytes_between(s, ' ', '~');
+    case FIELD_PAIRS:
+        return tracker_pairs_check(s);
     case FIELD_NONE:
     case FIELD_UINT:
     case FIELD_MONEY:
         break;
     }
     return false;
+}
+
+static bool
+bytes_between(struct tracker_str s, unsigned char least, unsigned char most)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char) s.data[i];
+
+        if (c < least || c > most)
+            return false;
+    }
+    return true;
 }
 
 /* Three letters, then the minor units zigzag-coded.  Whether ISO 4217 knows them is not judged here. */
@@ -388,24 +402,6 @@ money_store(struct tracker_str bytes, struct tracker_conversion *conversion)
     memcpy(conversion->amount.currency, bytes.data, MONEY_CODE_LEN);
     conversion->amount.currency[MONEY_CODE_LEN] = '\0';
     return true;
-}
-
-/* A varint, in its shortest form, of no more than what is left behind it. */
-static bool
-length_take(const uint8_t **at, const uint8_t *end, size_t *len)
-{
-    size_t value = 0;
-
-    for (int i = 0; i < LENGTH_BYTES_MAX && *at < end; i++) {
-        uint8_t byte = *(*at)++;
-
-        value |= (size_t) (byte & 0x7f) << 7 * i;
-        if ((byte & 0x80) == 0) {
-            *len = value;
-            return (i == 0 || byte != 0) && value <= (size_t) (end - *at);
-        }
-    }
-    return false;
 }
 
 static uint64_t
