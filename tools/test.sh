@@ -179,8 +179,8 @@ build_edge_tools() {
     mkdir -p "$BUILD/t"
     build_tool clickload
     build_tool badload
-    edge_tool fixture "$flags" "$BUILD/core/libtracker.a" -ljansson -lsodium -lcrypto
-    edge_tool consumer "$flags" "$BUILD/core/libtracker.a" -lhiredis -lsodium -lcrypto
+    edge_tool fixture "$flags" "$BUILD/core/libtracker.a" -ljansson -lpcre2-8 -lsodium -lcrypto
+    edge_tool consumer "$flags" "$BUILD/core/libtracker.a" -lhiredis -lpcre2-8 -lsodium -lcrypto
     edge_tool fail_sync.so "$flags -shared -fPIC"
     edge_tool move_clock.so "$flags -shared -fPIC"
 }

@@ -95,7 +95,7 @@ my $build = sub {
     return if -x $fixture && -M $fixture < -M $source && -M $fixture < -M $library;
     File::Path::make_path("$repository/build/t");
     system('gcc', qw(-std=gnu11 -Wall -Wextra -Werror -O1 -g -D_GNU_SOURCE), "-I$core/include", "-I$core/src",
-        '-o', $fixture, $source, $library, qw(-ljansson -lsodium -lcrypto)) == 0 or die 'fixture.c cannot be built';
+        '-o', $fixture, $source, $library, qw(-ljansson -lpcre2-8 -lsodium -lcrypto)) == 0 or die 'fixture.c cannot be built';
 };
 
 $build->() if !defined $ENV{AFFILIATE_TOOLS};
