@@ -12,7 +12,8 @@ static const struct resource affiliates = { "affiliate", &affiliate_list, affili
 static const struct resource groups = { "group", &group_list, group_create, group_edit, NULL };
 static const struct resource campaigns = { "campaign", &campaign_list, campaign_create, campaign_edit, NULL };
 static const struct resource links = { "link", &link_list, link_create, link_edit, NULL };
-static const struct resource api_users = { "api_user", &api_user_list, api_user_create, api_user_edit, NULL };
+static const struct resource api_users = { "api_user", &api_user_list, api_user_create, api_user_edit,
+                                            api_user_act };
 static const struct resource referrals = { "referral", &referral_list, NULL, referral_edit, referral_act };
 static const struct resource commissions = { "commission", &commission_list, NULL, NULL, commission_act };
 static const struct resource conversions = { "conversion", &conversion_list, NULL, NULL, NULL };
@@ -72,6 +73,7 @@ const struct http_route http_route_table[] = {
 
     { "GET", ADMIN "/api_users", ACCESS_WRITE | TAKES_QUERY, resource_list, &api_users },
     { "POST", ADMIN "/api_users", ACCESS_ADMIN, resource_create, &api_users },
+    { "POST", ADMIN "/api_users/bulk", ACCESS_ADMIN, resource_bulk, &api_users },
     { "GET", ADMIN "/api_users/{id}", ACCESS_WRITE, resource_get, &api_users },
     { "PATCH", ADMIN "/api_users/{id}", ACCESS_ADMIN, resource_edit, &api_users },
     { "POST", ADMIN "/api_users/{id}/keys", ACCESS_ADMIN, api_user_key_add, &api_users },

@@ -114,14 +114,44 @@ check(struct db *db, struct change *change, struct service_error *error)
     return result;
 }
 
+/* An affiliate's API user that nobody has yet is its own from now on: edges take no leads from nobody's. */
+static enum service_result
+take_api_user(struct db *db, const struct change *change, struct service_error *error)
+{
+    const struct affiliate_row *row = &change->row.affiliate;
+    struct api_user_row         user;
+    bool                        theirs, foreign;
+    enum db_result              rc = row_load(db, &api_user_table, row->api_user_id, &user);
+
+    if (rc != DB_ROW)
+        return service_from_db(error, rc == DB_DONE ? DB_FAILED : rc, "api_user");
+    rc = DB_OK;
+    theirs = strcmp(user.role, "affiliate") == 0;
+    foreign = theirs && user.affiliate_id != 0 && user.affiliate_id != row->id;
+    if (theirs && user.affiliate_id == 0) {
+        user.affiliate_id = row->id;
+        user.version = change->decision.version;
+        rc = row_update(db, &api_user_table, &user, change->decision.at_us);
+    }
+    row_free(&api_user_table, &user);
+    if (foreign)
+        return service_invalid(error, "api_user_id", "belongs to another affiliate");
+    return rc == DB_OK ? SERVICE_OK : service_from_db(error, rc, "api_user");
+}
+
 static enum service_result
 written(struct db *db, struct change *change, struct service_error *error)
 {
     const struct decision *decision = &change->decision;
+    enum service_result    result = SERVICE_OK;
     enum db_result         rc = affiliate_status_write(db, decision->id, change->row.affiliate.status, decision->at_us);
 
     if (rc != DB_OK)
         return service_from_db(error, rc, "affiliate_status_write");
+    if (change->values[API_USER].given && change->row.affiliate.api_user_id != 0)
+        result = take_api_user(db, change, error);
+    if (result != SERVICE_OK)
+        return result;
     if (!change->values[COMMISSION].given)
         return SERVICE_OK;
     return plan_set(decision->service, db, decision->actor, "affiliate", decision->id,

@@ -1,4 +1,4 @@
-/* API users: who may post conversions, from where, how often, and the keys and signatures that prove it. */
+/* API users: who may send leads and post conversions, from where, how often, and the keys and signatures that prove it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +12,9 @@
 #include "tracker_network.h"
 #include "tracker_secret.h"
 
-enum { NAME, ROLE, AFFILIATE, SCOPES, STATE, EXPIRES, WHITELIST, RATE, FIELDS };
+enum {
+    NAME, ROLE, AFFILIATE, SOURCE, TRADER, ACCOUNT, AUTOLOGIN, TEST, SCOPES, STATE, EXPIRES, WHITELIST, RATE, FIELDS
+};
 
 _Static_assert(FIELDS <= KIND_FIELDS_MAX, "a change has room for them");
 
@@ -32,15 +34,20 @@ static const struct field fields[FIELDS + 1] = {
     [NAME] = { "name", FIELD_TEXT, FIELD_REQUIRED, 1, 120, NULL, AT(name), NULL },
     [ROLE] = { "role", FIELD_CHOICE, FIELD_REQUIRED | FIELD_FIXED, 0, 0, "affiliate|advertiser", AT(role), NULL },
     [AFFILIATE] = { "affiliate_id", FIELD_ID, FIELD_NULLABLE, 0, 0, NULL, AT(affiliate_id), NULL },
+    [SOURCE] = { "source_id", FIELD_ID, FIELD_NULLABLE, 0, 0, NULL, AT(source_id), NULL },
+    [TRADER] = { "trader_id", FIELD_ID, FIELD_NULLABLE, 0, 0, NULL, AT(trader_id), NULL },
+    [ACCOUNT] = { "account", FIELD_CHOICE, 0, 0, 0, "cpl|cpa", AT(account), NULL },
+    [AUTOLOGIN] = { "autologin", FIELD_BOOL, 0, 0, 0, NULL, AT(autologin), NULL },
+    [TEST] = { "test", FIELD_BOOL, 0, 0, 0, NULL, AT(test), NULL },
     [SCOPES] = { "scopes", FIELD_CHOICES, 0, 0, 0,
-                 "conversions:write|conversions:read|leads:write|leads:read|stats:read", AT(scopes), NULL },
+                 "conversions:write|conversions:read|leads:write|leads:read|stats:read|autologin", AT(scopes), NULL },
     [STATE] = { "state", FIELD_CHOICE, 0, 0, 0, "active|paused", AT(state), NULL },
     [EXPIRES] = { "expires_at", FIELD_TIME, FIELD_NULLABLE, 0, 0, NULL, AT(expires_us), NULL },
     [WHITELIST] = { "ip_whitelist", FIELD_READ, 0, 0, 0, NULL, AT(ranges), read_whitelist },
     [RATE] = { "rate_per_minute", FIELD_INT, 0, 0, RATE_MAX, NULL, AT(rate_minute), NULL },
 };
 static const struct api_user_row initial = {
-    .scopes = (char *) "[]", .state = (char *) "active", .ranges = (char *) "[]",
+    .scopes = (char *) "[]", .state = (char *) "active", .ranges = (char *) "[]", .account = (char *) "cpl",
 };
 
 /* Texts that are shown once, in the answer: nothing that is kept holds them. */
@@ -89,6 +96,28 @@ api_user_edit(const struct service *service, const struct actor *actor, int64_t 
               const json_t *patch, json_t **object, struct service_error *error)
 {
     return kind_edit(&api_user_kind, service, actor, id, if_version, patch, NULL, object, error);
+}
+
+static enum service_result
+set_state(struct db *db, struct change *change, struct service_error *error)
+{
+    (void) db;
+    (void) error;
+    change->row.api_user.state = change->ctx;
+    return SERVICE_OK;
+}
+
+enum service_result
+api_user_act(const struct service *service, const struct actor *actor, int64_t id, const char *action,
+             const char *reason, json_t **object, struct service_error *error)
+{
+    bool  activate = strcmp(action, "activate") == 0;
+    char *state = (char *) (activate ? "active" : "paused");
+
+    if (!activate && strcmp(action, "pause") != 0)
+        return service_invalid(error, "action", "is none of activate, pause");
+    return kind_alter(&api_user_kind, service, actor, id, activate ? "api_user.activate" : "api_user.pause", reason,
+                      set_state, state, object, error);
 }
 
 static enum service_result
@@ -158,18 +187,42 @@ read_whitelist(const json_t *json, struct value *value, char complaint[FIELD_COM
 /* ---- steps ---- */
 
 static enum service_result
+check_references(struct db *db, const struct change *change, struct service_error *error)
+{
+    const struct api_user_row *row = &change->row.api_user;
+    const struct {
+        int                field;
+        enum catalog_table table;
+        int64_t            id;
+    } references[] = {
+        { AFFILIATE, CATALOG_AFFILIATE, row->affiliate_id },
+        { SOURCE, CATALOG_SOURCE, row->source_id },
+        { TRADER, CATALOG_TRADER, row->trader_id },
+    };
+    enum service_result result = SERVICE_OK;
+
+    for (size_t i = 0; result == SERVICE_OK && i < sizeof(references) / sizeof(references[0]); i++) {
+        if (change->values[references[i].field].given && references[i].id != 0)
+            result = kind_reference(db, references[i].table, references[i].id, row->program_id,
+                                    fields[references[i].field].name, error);
+    }
+    return result;
+}
+
+static enum service_result
 check(struct db *db, struct change *change, struct service_error *error)
 {
     struct api_user_row *row = &change->row.api_user;
 
     if (change->values[WHITELIST].given)
         row->whitelist = change->values[WHITELIST].number;
+    /* Who redeems autologins is told who each lead is. */
+    if (strcmp(row->role, "affiliate") == 0 && strstr(row->scopes, "\"autologin\"") != NULL)
+        return service_invalid(error, "scopes", "let only an advertiser redeem autologins");
     /* An affiliate that could write conversions would print its own money. */
     if (strcmp(row->role, "affiliate") == 0 && strstr(row->scopes, "conversions:write") != NULL)
         return service_invalid(error, "scopes", "let only an advertiser write conversions");
-    if (!change->values[AFFILIATE].given || row->affiliate_id == 0)
-        return SERVICE_OK;
-    return kind_reference(db, CATALOG_AFFILIATE, row->affiliate_id, row->program_id, "affiliate_id", error);
+    return check_references(db, change, error);
 }
 
 /* 256 random bits behind a prefix that tells people and secret scanners what it is. */

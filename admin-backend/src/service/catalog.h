@@ -52,6 +52,9 @@ enum service_result api_user_create(const struct service *service, const struct 
 enum service_result api_user_edit(const struct service *service, const struct actor *actor, int64_t id,
                                   int64_t if_version, const json_t *patch, json_t **object,
                                   struct service_error *error);
+/* action: "activate", "pause". */
+enum service_result api_user_act(const struct service *service, const struct actor *actor, int64_t id,
+                                 const char *action, const char *reason, json_t **object, struct service_error *error);
 /* A second key, so that a partner can rotate without a gap; two active ones at most. The answer carries "key", once. */
 enum service_result api_key_add(const struct service *service, const struct actor *actor, int64_t api_user_id,
                                 json_t **object, struct service_error *error);

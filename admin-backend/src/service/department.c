@@ -36,7 +36,7 @@ static const struct kind department_kind = {
     .duplicate = "name",
     .fields = fields,
     .table = &department_table,
-    .list = &department_list,
+    .list = &department_list, .local = true,
     .initial = &initial,
     .check = check,
     .written = set_members,

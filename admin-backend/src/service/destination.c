@@ -17,3 +17,12 @@ destination_check(const struct service *service, struct db *db, const char *dest
         return service_invalid(error, field, complaint);
     return hosts_check_url(service, db, destination, field, "", error);
 }
+
+enum service_result
+destination_check_plain(const struct service *service, struct db *db, const char *url, const char *field,
+                        struct service_error *error)
+{
+    if (strpbrk(url, "{}#") != NULL)
+        return service_invalid(error, field, "is no plain URL: neither macros ({...}) nor a fragment (#...) have a meaning here");
+    return destination_check(service, db, url, field, error);
+}

@@ -10,4 +10,8 @@
 enum service_result destination_check(const struct service *service, struct db *db, const char *destination,
                                       const char *field, struct service_error *error);
 
+/* An absolute URL without macros, to which a query may be added; not on a host of our own either. */
+enum service_result destination_check_plain(const struct service *service, struct db *db, const char *url,
+                                            const char *field, struct service_error *error);
+
 #endif

@@ -15,7 +15,7 @@
 
 enum {
     NAME, CURRENCY, TIME_ZONE, ATTRIBUTION, FIRST_SHARE, PRECEDENCE, RECURRING, COOKIE_DAYS, FALLBACK, DOMAIN,
-    COMMISSION, LAST, FIELDS
+    COMMISSION, PLATFORM_URL, PLATFORM_USER, LAST, DUPLICATES, DUPLICATE_SCOPE, REDIRECT_HOSTS, LOG_DAYS, FIELDS
 };
 
 _Static_assert(FIELDS <= KIND_FIELDS_MAX, "a change has room for them");
@@ -31,7 +31,9 @@ _Static_assert(FIELDS <= KIND_FIELDS_MAX, "a change has room for them");
     [COOKIE_DAYS] = { "cookie_days", FIELD_INT, 0, 1, 400, NULL, AT(cookie_days), NULL },                            \
     [FALLBACK] = { "fallback", FIELD_TEXT, 0, 0, DESTINATION_MAX, NULL, AT(fallback), NULL },                        \
     [DOMAIN] = { "tracking_domain", FIELD_READ, 0, 0, 0, NULL, AT(tracking_domain), domain_read },                   \
-    [COMMISSION] = { "commission", FIELD_JSON, FIELD_NULLABLE, 0, 0, NULL, 0, NULL }
+    [COMMISSION] = { "commission", FIELD_JSON, FIELD_NULLABLE, 0, 0, NULL, 0, NULL },                                \
+    [PLATFORM_URL] = { "platform_url", FIELD_TEXT, 0, 0, DESTINATION_MAX, NULL, AT(platform_url), NULL },            \
+    [PLATFORM_USER] = { "platform_user_id", FIELD_ID, FIELD_NULLABLE, 0, 0, NULL, AT(platform_user_id), NULL }
 
 static bool share_read(const json_t *json, struct value *value, char complaint[FIELD_COMPLAINT_MAX]);
 static bool precedence_read(const json_t *json, struct value *value, char complaint[FIELD_COMPLAINT_MAX]);
@@ -46,7 +48,21 @@ static const struct field settings_fields[FIELDS + 1] = {
     [NAME] = { "program_name", FIELD_TEXT, 0, 1, 120, NULL, AT(name), NULL },
     SHARED_FIELDS,
     [LAST] = { "default_affiliate_status", FIELD_CHOICE, 0, 0, 0, "pending|approved", 0, NULL },
+    [DUPLICATES] = { "leads_duplicates", FIELD_CHOICE, 0, 0, 0, "refuse|allow", 0, NULL },
+    [DUPLICATE_SCOPE] = { "leads_duplicate_scope", FIELD_CHOICE, 0, 0, 0, "source|program", 0, NULL },
+    [REDIRECT_HOSTS] = { "leads_redirect_hosts", FIELD_READ, 0, 0, 0, NULL, 0, hosts_read },
+    [LOG_DAYS] = { "api_log_days", FIELD_INT, 0, 1, 3650, NULL, 0, NULL },
 };
+
+/* Of the installation: each a row of its own, JSON text, and what holds until somebody sets it. */
+static const struct {
+    int         field;
+    const char *otherwise;
+} own_rows[] = {
+    { LAST, "\"pending\"" },       { DUPLICATES, "\"refuse\"" }, { DUPLICATE_SCOPE, "\"program\"" },
+    { REDIRECT_HOSTS, "[]" },      { LOG_DAYS, "90" },
+};
+#define OWN_ROWS (sizeof(own_rows) / sizeof(own_rows[0]))
 
 static enum service_result check(struct db *db, struct change *change, struct service_error *error);
 static enum service_result written(struct db *db, struct change *change, struct service_error *error);
@@ -156,6 +172,23 @@ check_currency(struct db *db, const char *currency, int64_t program, struct serv
                   : SERVICE_OK;
 }
 
+/* Its secret signs autologins: an affiliate that had it could be anybody. */
+static enum service_result
+check_platform_user(struct db *db, const struct program_row *row, struct service_error *error)
+{
+    struct api_user_row user;
+    bool                fits;
+    enum db_result      rc = row_load(db, &api_user_table, row->platform_user_id, &user);
+
+    if (rc == DB_DONE)
+        return service_invalid(error, "platform_user_id", "names nothing that exists");
+    if (rc != DB_ROW)
+        return service_from_db(error, rc, "api_user");
+    fits = user.program_id == row->id && strcmp(user.role, "advertiser") == 0;
+    row_free(&api_user_table, &user);
+    return fits ? SERVICE_OK : service_invalid(error, "platform_user_id", "is no advertiser's API user of this program");
+}
+
 static enum service_result
 check(struct db *db, struct change *change, struct service_error *error)
 {
@@ -163,6 +196,8 @@ check(struct db *db, struct change *change, struct service_error *error)
 
     if (strcmp(row->currency, was->currency) != 0)
         return check_currency(db, row->currency, row->id, error);
+    if (change->values[PLATFORM_USER].given && row->platform_user_id != 0)
+        return check_platform_user(db, row, error);
     return SERVICE_OK;
 }
 
@@ -178,6 +213,8 @@ written(struct db *db, struct change *change, struct service_error *error)
         result = destination_check(decision->service, db, row->fallback, "fallback", error);
     if (result == SERVICE_OK && strcmp(row->tracking_domain, change->was.program.tracking_domain) != 0)
         result = hosts_check_domain(decision->service, db, row->tracking_domain, error);
+    if (result == SERVICE_OK && change->values[PLATFORM_URL].given && row->platform_url[0] != '\0')
+        result = destination_check_plain(decision->service, db, row->platform_url, "platform_url", error);
     if (result == SERVICE_OK && change->values[COMMISSION].given)
         result = plan_set(decision->service, db, decision->actor, "program", row->id,
                           change->values[COMMISSION].json, error);
@@ -188,19 +225,45 @@ static enum service_result
 settings_written(struct db *db, struct change *change, struct service_error *error)
 {
     enum service_result result = written(db, change, error);
-    char               *text;
-    enum db_result      rc;
+    enum db_result      rc = DB_OK;
 
-    if (result != SERVICE_OK || !change->values[LAST].given)
+    for (size_t i = 0; result == SERVICE_OK && rc == DB_OK && i < OWN_ROWS; i++) {
+        const struct field *field = &settings_fields[own_rows[i].field];
+        const struct value *value = &change->values[own_rows[i].field];
+        char               *text;
+
+        if (!value->given)
+            continue;
+        text = field->type == FIELD_READ ? strdup(value->text) : json_dumps(value->json, JSON_ENCODE_ANY);
+        rc = text == NULL ? DB_FAILED : setting_put(db, field->name, text, change->decision.version);
+        free(text);
+    }
+    if (result != SERVICE_OK)
         return result;
-    text = json_dumps(change->values[LAST].json, JSON_ENCODE_ANY);
-    rc = text == NULL ? DB_FAILED
-                      : setting_put(db, "default_affiliate_status", text, change->decision.version);
-    free(text);
     return rc == DB_OK ? SERVICE_OK : service_from_db(error, rc, "setting_put");
 }
 
 /* ---- the settings ---- */
+
+static enum db_result
+add_own_rows(struct db *db, json_t *view)
+{
+    char          *text;
+    json_t        *value;
+    enum db_result rc = DB_OK;
+
+    for (size_t i = 0; rc == DB_OK && i < OWN_ROWS; i++) {
+        const char *name = settings_fields[own_rows[i].field].name;
+
+        if ((rc = setting_get(db, name, &text)) != DB_OK)
+            break;
+        value = json_loads(text == NULL ? own_rows[i].otherwise : text, JSON_DECODE_ANY, NULL);
+        free(text);
+        if (json_object_set_new(view, name, value) != 0)
+            rc = DB_FAILED;
+    }
+    return rc;
+}
 
 /* As they are in this transaction; NULL on failure. */
 static json_t *
@@ -208,17 +271,11 @@ settings_view(struct db *db, uint64_t now_us)
 {
     struct program_row program;
     int64_t            id;
-    char              *status = NULL;
-    json_t            *parsed, *view;
+    json_t            *view;
 
     if (program_first(db, &id) != DB_ROW || row_load(db, &program_table, id, &program) != DB_ROW)
         return NULL;
-    if (setting_get(db, "default_affiliate_status", &status) != DB_OK) {
-        row_free(&program_table, &program);
-        return NULL;
-    }
-    parsed = status == NULL ? json_string("pending") : json_loads(status, JSON_DECODE_ANY, NULL);
-    view = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:I, s:s, s:s, s:o, s:o, s:I}",
+    view = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:I, s:s, s:s, s:s, s:o, s:o, s:I}",
                      "program_name", program.name,
                      "currency", program.currency,
                      "time_zone", program.time_zone,
@@ -229,11 +286,15 @@ settings_view(struct db *db, uint64_t now_us)
                      "cookie_days", (json_int_t) program.cookie_days,
                      "fallback", program.fallback,
                      "tracking_domain", program.tracking_domain,
+                     "platform_url", program.platform_url,
+                     "platform_user_id", view_id(program.platform_user_id),
                      "commission", plan_view(db, "program", program.id, now_us),
-                     "default_affiliate_status", parsed,
                      "version", (json_int_t) program.version);
     row_free(&program_table, &program);
-    free(status);
+    if (view != NULL && add_own_rows(db, view) != DB_OK) {
+        json_decref(view);
+        return NULL;
+    }
     return view;
 }
 
@@ -283,7 +344,8 @@ ensure(struct db *db, void *ctx)
         return rc == DB_ROW ? DB_OK : rc;
     row = (struct program_row){ .name = (char *) PROGRAM_UNNAMED, .currency = (char *) "EUR",
                                 .time_zone = (char *) "UTC", .attribution = (char *) "last", .cookie_days = 30,
-                                .fallback = (char *) "", .tracking_domain = (char *) "", .state = (char *) "active",
+                                .fallback = (char *) "", .tracking_domain = (char *) "", .platform_url = (char *) "",
+                                .state = (char *) "active",
                                 .first_share_ppm = TRACKER_WHOLE_PPM / 2,
                                 .precedence = (char *) "[\"click_id\",\"cookie\",\"coupon\"]",
                                 .recurring_events = (char *) "[\"deposit\",\"rebill\",\"renewal\",\"recurring\"]" };

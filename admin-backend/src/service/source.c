@@ -26,7 +26,7 @@ static const struct kind source_kind = {
     .duplicate = "name",
     .fields = fields,
     .table = &source_table,
-    .list = &source_list,
+    .list = &source_list, .local = true,
     .initial = &initial,
     .program = AT(program_id),
     .check = check,

@@ -26,7 +26,7 @@ static const struct kind staff_kind = {
     .edit = "staff.edit",
     .fields = fields,
     .table = &staff_table,
-    .list = &staff_list,
+    .list = &staff_list, .local = true,
     .check = check,
 };
 

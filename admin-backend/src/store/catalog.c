@@ -26,13 +26,15 @@ static const struct row_column program_columns[] = {
     { "first_share_ppm", ROW_INT, AT(program_row, first_share_ppm) },
     { "precedence", ROW_TEXT, AT(program_row, precedence) },
     { "recurring_events", ROW_TEXT, AT(program_row, recurring_events) },
+    { "platform_url", ROW_TEXT, AT(program_row, platform_url) },
+    { "platform_user_id", ROW_OPTIONAL, AT(program_row, platform_user_id) },
     { NULL, ROW_INT, 0 },
 };
 const struct row_table program_table =
     ROW_TABLE("programs",
               "version, name, currency, time_zone, attribution, cookie_days, fallback, tracking_domain, state,"
-              " first_share_ppm, precedence, recurring_events",
-              "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12", "$13", program_columns, struct program_row);
+              " first_share_ppm, precedence, recurring_events, platform_url, platform_user_id",
+              "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14", "$15", program_columns, struct program_row);
 
 static const struct row_column group_columns[] = {
     VERSION(group_row),
@@ -117,13 +119,19 @@ static const struct row_column api_user_columns[] = {
     { "ranges", ROW_TEXT, AT(api_user_row, ranges) },
     { "rate_minute", ROW_INT, AT(api_user_row, rate_minute) },
     { "secret", ROW_BYTES, AT(api_user_row, secret) },
+    { "source_id", ROW_OPTIONAL, AT(api_user_row, source_id) },
+    { "trader_id", ROW_OPTIONAL, AT(api_user_row, trader_id) },
+    { "account", ROW_TEXT, AT(api_user_row, account) },
+    { "autologin", ROW_INT, AT(api_user_row, autologin) },
+    { "test", ROW_INT, AT(api_user_row, test) },
     { NULL, ROW_INT, 0 },
 };
 const struct row_table api_user_table =
     ROW_TABLE("api_users",
               "version, program_id, affiliate_id, name, role, scopes, state, expires_us, whitelist, ranges,"
-              " rate_minute, secret",
-              "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12", "$13", api_user_columns, struct api_user_row);
+              " rate_minute, secret, source_id, trader_id, account, autologin, test",
+              "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17", "$18", api_user_columns,
+              struct api_user_row);
 
 /* ---- programs and affiliates ---- */
 
@@ -350,6 +358,8 @@ catalog_program_of(struct db *db, enum catalog_table table, int64_t id, int64_t 
         [CATALOG_AFFILIATE] = "SELECT program_id FROM affiliates WHERE id = $1",
         [CATALOG_CAMPAIGN] = "SELECT program_id FROM campaigns WHERE id = $1",
         [CATALOG_API_USER] = "SELECT program_id FROM api_users WHERE id = $1",
+        [CATALOG_SOURCE] = "SELECT program_id FROM lead_sources WHERE id = $1 AND state = 'active'",
+        [CATALOG_TRADER] = "SELECT program_id FROM traders WHERE id = $1 AND state <> 'erased'",
     };
     struct db_stmt *stmt;
     enum db_result  rc = db_query(db, &stmt, queries[table], "i", id);

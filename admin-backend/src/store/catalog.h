@@ -18,6 +18,8 @@ struct limits {
 
 struct program_row {
     int64_t id, version, cookie_days, first_share_ppm;
+    int64_t platform_user_id; /* 0: nobody signs autologins */
+    char   *platform_url;     /* "": there are none */
     char   *name, *currency, *time_zone, *attribution, *fallback, *state;
     char   *precedence, *recurring_events; /* JSON arrays */
     char   *tracking_domain; /* "": links are shown at the installation's own address */
@@ -47,9 +49,11 @@ struct link_row {
 };
 struct api_user_row {
     int64_t          id, version, program_id, affiliate_id, expires_us; /* affiliate, expires 0: none */
+    int64_t          source_id, trader_id; /* 0: none */
+    int64_t          autologin, test;
     int64_t          whitelist;   /* 1: only from ranges */
     int64_t          rate_minute; /* 0: no limit */
-    char            *name, *role, *scopes, *state;
+    char            *name, *role, *scopes, *state, *account;
     char            *ranges;      /* JSON array of CIDR texts */
     struct row_bytes secret;      /* sealed (tracker_secret.h); none: cannot sign */
 };
@@ -112,7 +116,14 @@ enum db_result setting_get(struct db *db, const char *name, char **value);
 enum db_result setting_put(struct db *db, const char *name, const char *value, int64_t version);
 
 /* Whether a row exists: "affiliates", ... are the tables this header names; used for references in requests. */
-enum catalog_table { CATALOG_GROUP, CATALOG_AFFILIATE, CATALOG_CAMPAIGN, CATALOG_API_USER };
+enum catalog_table {
+    CATALOG_GROUP,
+    CATALOG_AFFILIATE,
+    CATALOG_CAMPAIGN,
+    CATALOG_API_USER,
+    CATALOG_SOURCE, /* an active one */
+    CATALOG_TRADER  /* one that was not erased */
+};
 /* 0: no such row */
 enum db_result catalog_program_of(struct db *db, enum catalog_table table, int64_t id, int64_t *program_id);
 

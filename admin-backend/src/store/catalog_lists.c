@@ -14,6 +14,8 @@ static json_t *campaign_view(struct db_stmt *row);
 static json_t *link_view(struct db_stmt *row);
 static void    link_complete(json_t *link, const struct service *service);
 static json_t *api_user_view(struct db_stmt *row);
+static enum db_result api_user_extend(struct db *db, json_t *user);
+static void    api_user_complete(json_t *user, const struct service *service);
 static json_t *audit_view(struct db_stmt *row);
 static json_t *staff_view(struct db_stmt *row);
 
@@ -25,6 +27,7 @@ const struct list_spec program_list = {
               " p.attribution AS attribution, p.cookie_days AS cookie_days, p.fallback AS fallback,"
               " p.tracking_domain AS tracking_domain, p.state AS state, p.created_us AS created_us,"
               " p.first_share_ppm AS first_share_ppm, p.precedence AS precedence, p.recurring_events AS recurring_events,"
+              " p.platform_url AS platform_url, p.platform_user_id AS platform_user_id,"
               " p.version AS version, " PLAN_COLUMNS " FROM programs p" PLAN_JOIN("program", "p.id"),
     .from = " FROM programs p",
     .id = "p.id",
@@ -36,7 +39,7 @@ const struct list_spec program_list = {
 static json_t *
 program_view(struct db_stmt *row)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:I}",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}",
                      "id", view_column_id(row, "id"),
                      "name", view_column_text(row, "name"),
                      "currency", view_column_text(row, "currency"),
@@ -48,6 +51,8 @@ program_view(struct db_stmt *row)
                      "cookie_days", (json_int_t) db_int(row, "cookie_days"),
                      "fallback", view_column_text(row, "fallback"),
                      "tracking_domain", view_column_text(row, "tracking_domain"),
+                     "platform_url", view_column_text(row, "platform_url"),
+                     "platform_user_id", view_column_id(row, "platform_user_id"),
                      "commission", plan_row_view(row),
                      "state", view_column_text(row, "state"),
                      "created_at", view_column_time(row, "created_us"),
@@ -272,6 +277,10 @@ link_complete(json_t *link, const struct service *service)
 
 static const struct list_filter api_user_filters[] = {
     { "affiliate_id", LIST_INT, "u.affiliate_id = ?" },
+    { "source_id", LIST_INT, "u.source_id = ?" },
+    { "trader_id", LIST_INT, "u.trader_id = ?" },
+    { "role", LIST_TEXT_SET, "u.role = ?" },
+    { "expires_before", LIST_TIME, "u.expires_us < ?" },
     { "status", LIST_TEXT_SET, "u.state = ?" },
     { "q", LIST_SEARCH, "lower(u.name) LIKE ? ESCAPE '!'" },
     { NULL, LIST_INT, NULL },
@@ -288,7 +297,9 @@ static const struct list_sort api_user_sorts[] = {
 const struct list_spec api_user_list = {
     .select = "SELECT u.id AS id, u.name AS name, u.role AS role, u.affiliate_id AS affiliate_id, u.scopes AS scopes,"
               " u.state AS state, u.expires_us AS expires_us, u.whitelist AS whitelist, u.ranges AS ranges,"
-              " u.rate_minute AS rate_minute, u.secret IS NOT NULL AS has_secret, u.created_us AS created_us,"
+              " u.rate_minute AS rate_minute, u.secret IS NOT NULL AS has_secret, u.source_id AS source_id,"
+              " (SELECT s.name FROM lead_sources s WHERE s.id = u.source_id) AS source_name, u.trader_id AS trader_id,"
+              " u.account AS account, u.autologin AS autologin, u.test AS test, u.created_us AS created_us,"
               " u.version AS version"
               KEY_COLUMN("id", "0", "key1_id") KEY_COLUMN("prefix", "0", "key1_prefix")
               KEY_COLUMN("id", "1", "key2_id") KEY_COLUMN("prefix", "1", "key2_prefix")
@@ -298,6 +309,8 @@ const struct list_spec api_user_list = {
     .filters = api_user_filters,
     .sorts = api_user_sorts,
     .view = api_user_view,
+    .extend = api_user_extend,
+    .complete = api_user_complete,
 };
 
 static json_t *
@@ -317,14 +330,22 @@ keys_view(struct db_stmt *row)
 static json_t *
 api_user_view(struct db_stmt *row)
 {
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:{s:b, s:o}, s:I, s:b, s:o, s:o, s:I}",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:b, s:o, s:o, s:o, s:[], s:{s:b, s:o}, s:I, s:b, s:o, s:o,"
+                     " s:I}",
                      "id", view_column_id(row, "id"),
                      "name", view_column_text(row, "name"),
                      "role", view_column_text(row, "role"),
                      "affiliate_id", view_column_id(row, "affiliate_id"),
+                     "source_id", view_column_id(row, "source_id"),
+                     "source_name", view_column_text(row, "source_name"),
+                     "trader_id", view_column_id(row, "trader_id"),
+                     "account", view_column_text(row, "account"),
+                     "autologin", (int) db_int(row, "autologin"),
+                     "test", (int) db_int(row, "test"),
                      "scopes", view_column_json(row, "scopes"),
                      "state", view_column_text(row, "state"),
                      "expires_at", view_column_time(row, "expires_us"),
+                     "warnings",
                      "ip_whitelist",
                      "enabled", (int) db_int(row, "whitelist"),
                      "ranges", view_column_json(row, "ranges"),
@@ -333,6 +354,62 @@ api_user_view(struct db_stmt *row)
                      "keys", keys_view(row),
                      "created_at", view_column_time(row, "created_us"),
                      "version", (json_int_t) db_int(row, "version"));
+}
+
+/* Which warnings of this expiry were given; those of an earlier one are over. */
+static enum db_result
+api_user_extend(struct db *db, json_t *user)
+{
+    struct db_stmt *row = db_prepare(db, "SELECT w.days AS days, w.at_us AS at_us FROM key_warnings w"
+                                         " JOIN api_users u ON u.id = w.api_user_id AND u.expires_us = w.expires_us"
+                                         " WHERE w.api_user_id = $1 ORDER BY w.days DESC");
+    json_t         *warnings = json_object_get(user, "warnings"), *warning;
+    int64_t         id = 0;
+    enum db_result  rc;
+
+    view_parse_id(json_string_value(json_object_get(user, "id")), &id);
+    db_bind_int(row, 1, id);
+    while ((rc = db_step(row)) == DB_ROW) {
+        warning = json_pack("{s:I, s:o}", "days", (json_int_t) db_int(row, "days"), "at", view_column_time(row, "at_us"));
+        if (json_array_append_new(warnings, warning) != 0) {
+            rc = DB_FAILED;
+            break;
+        }
+    }
+    db_end(row);
+    return rc == DB_DONE ? DB_OK : rc;
+}
+
+#define US_PER_DAY INT64_C(86400000000)
+#define SOON_DAYS  30
+
+/* What an edge makes of it now, in one word. */
+static const char *
+effective_state(const json_t *user, bool expires, int64_t left_us)
+{
+    if (strcmp(json_string_value(json_object_get(user, "state")), "active") != 0)
+        return "paused";
+    if (expires && left_us <= 0)
+        return "key_expired";
+    if (strcmp(json_string_value(json_object_get(user, "role")), "affiliate") == 0
+        && json_is_null(json_object_get(user, "affiliate_id")))
+        return "unassigned";
+    if (json_array_size(json_object_get(user, "keys")) == 0)
+        return "no_key";
+    return expires && left_us < SOON_DAYS * US_PER_DAY ? "expires_soon" : "active";
+}
+
+static void
+api_user_complete(json_t *user, const struct service *service)
+{
+    int64_t expires_us = 0, left_us = 0;
+    bool    expires = view_parse_time_us(json_string_value(json_object_get(user, "expires_at")), &expires_us);
+
+    if (expires)
+        left_us = expires_us - (int64_t) service->now_us();
+    json_object_set_new(user, "expires_in_days",
+                        expires ? json_integer(left_us <= 0 ? 0 : left_us / US_PER_DAY) : json_null());
+    json_object_set_new(user, "effective_state", json_string(effective_state(user, expires, left_us)));
 }
 
 static const struct list_filter audit_filters[] = {

@@ -45,6 +45,7 @@ my %value = (
     to => '2024-06-01T00:00:00%2B02:00', q => 'a', cursor => undef, code => 'x', event => 'sale', click_id => 'x',
     method => 'wallet', role => 'admin', actor => 'staff:1', object_type => 'staff', object_id => '1',
     email => q{a@b.example}, txid => q{x}, customer => q{x}, coupon => q{x}, reason => q{x}, kind => q{refund},
+    expires_before => '2030-01-01',
 );
 for my $operation (grep { /^GET/ && !/\{/ } @operations) {
     my (undef, $path) = split / /, $operation;
@@ -89,6 +90,7 @@ my $referral = $api->say('sell', '100.00', 'EUR', 'EXAMPLE', $api->{program}{lin
 $api->say('sell', '101.00', 'EUR', 'EXAMPLE', $api->{program}{link});
 replay('post', 'conflicts/{id}/resolve', 'conflicts/1/resolve', 200);
 replay('post', 'affiliates/bulk', 'affiliates/bulk', 200);
+replay('post', 'api_users/bulk', 'api_users/bulk', 200);
 replay('post', 'referrals/bulk', 'referrals/bulk', 200);
 replay('patch', 'referrals/{id}', "referrals/$referral->{id}", 200);
 my $second = $api->say('sell', '50.00', 'EUR', 'EXAMPLE2', $api->{program}{link});
