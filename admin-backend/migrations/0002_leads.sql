@@ -182,6 +182,10 @@ CREATE TABLE lead_facts (
 ) @clustered@;
 CREATE INDEX lead_facts_open ON lead_facts (retry_us) WHERE outcome IS NULL;
 CREATE INDEX lead_facts_uid ON lead_facts (lead_uid);
+CREATE INDEX lead_facts_key ON lead_facts (idempotency_key) WHERE idempotency_key IS NOT NULL;
+
+-- Records that were committed and deleted since, by retention.
+ALTER TABLE journals ADD COLUMN forgotten @int@ NOT NULL DEFAULT 0;
 
 -- Calls of the partner API as the edges judged them; kept for the setting api_log_days.
 CREATE TABLE api_calls (

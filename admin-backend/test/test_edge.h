@@ -7,6 +7,7 @@
 #include "test_redis.h"
 
 #include "tracker_event.h"
+#include "tracker_lead.h"
 #include "tracker_pack.h"
 
 #define TEST_EDGE_MAX 70000
@@ -104,6 +105,48 @@ test_edge_some_click(struct test_edge *edge, unsigned salt)
     click.sub[0] = (struct tracker_str){ sub, strlen(sub) };
     edge->time_ms++;
     return test_edge_click(edge, &click);
+}
+
+/* Names and values in turn, ended by NULL, as tracker_pairs into out (TRACKER_LEAD_FIELDS_MAX). */
+static inline struct tracker_str
+test_edge_pairs(const char *const fields[], uint8_t *out)
+{
+    size_t len = 0;
+    for (int i = 0; fields[i] != NULL; i += 2) {
+        len = tracker_pairs_add(out, len, TRACKER_LEAD_FIELDS_MAX, (struct tracker_str){ fields[i], strlen(fields[i]) },
+                                (struct tracker_str){ fields[i + 1], strlen(fields[i + 1]) });
+        assert_true(len > 0);
+    }
+    return (struct tracker_str){ (const char *) out, len };
+}
+
+/* Fills in id, content and fields as an edge does; the rest of *lead says who sends it. id, content, pairs: room. */
+static inline void
+test_edge_make_lead(struct test_edge *edge, struct tracker_lead *lead, const char *const fields[],
+                    uint8_t id[TRACKER_LEAD_ID_LEN], uint8_t content[16], uint8_t *pairs)
+{
+    lead->fields = test_edge_pairs(fields, pairs);
+    tracker_lead_content(lead->fields, content);
+    tracker_lead_id(edge->keys, (enum tracker_lead_kind) lead->kind,
+                    lead->kind == TRACKER_LEAD_API ? lead->api_user : lead->form, lead->key, content, id);
+    lead->content = (struct tracker_str){ (const char *) content, 16 };
+    lead->id = (struct tracker_str){ (const char *) id, TRACKER_LEAD_ID_LEN };
+}
+
+/* Records it; uid is its id in hex, with a NUL. */
+static inline uint64_t
+test_edge_lead(struct test_edge *edge, struct tracker_lead lead, const char *const fields[],
+               char uid[TRACKER_LEAD_HEX_LEN + 1])
+{
+    uint8_t pairs[TRACKER_LEAD_FIELDS_MAX], id[TRACKER_LEAD_ID_LEN], content[16], payload[TRACKER_EVENT_MAX];
+
+    test_edge_make_lead(edge, &lead, fields, id, content, pairs);
+    tracker_lead_hex(id, uid);
+    uid[TRACKER_LEAD_HEX_LEN] = '\0';
+    size_t len = tracker_lead_encode(&lead, payload, sizeof(payload));
+    assert_true(len > 0);
+    edge->time_ms++;
+    return test_edge_record(edge, TRACKER_EVENT_LEAD, payload, len);
 }
 
 /* Records [first, first + count) as a pack; 0 records with another kind than DATA. Returns its length. */

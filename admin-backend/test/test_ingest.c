@@ -107,7 +107,9 @@ books_balance(struct world *w)
                      0);
     assert_int_equal(test_int(w->db.pool, "SELECT sum(committed) - (SELECT count(*) FROM clicks)"
                                           " - (SELECT count(*) FROM impressions)"
-                                          " - (SELECT count(*) FROM conversion_facts) AS n FROM journals"),
+                                          " - (SELECT count(*) FROM conversion_facts)"
+                                          " - (SELECT count(*) FROM lead_facts)"
+                                          " - (SELECT count(*) FROM api_calls) AS n FROM journals"),
                      0);
 }
 
@@ -879,6 +881,121 @@ the_pace_is_near_a_bare_insert(void **state)
     test_edge_free(edge);
 }
 
+/* One text of one row; "" when there is none. */
+struct wanted {
+    const char *sql;
+    char        text[512];
+};
+
+static enum db_result
+wanted_read(struct db *db, void *ctx)
+{
+    struct wanted  *wanted = ctx;
+    struct db_stmt *row;
+    enum db_result  rc = db_query(db, &row, wanted->sql, "");
+
+    if (rc != DB_ROW)
+        return rc == DB_DONE ? DB_OK : rc;
+    snprintf(wanted->text, sizeof(wanted->text), "%s", db_text(row, "t"));
+    db_end(row);
+    return DB_OK;
+}
+
+static void
+text_is(struct world *w, const char *sql, const char *expected)
+{
+    struct wanted wanted = { .sql = sql };
+    assert_int_equal(db_read(w->db.pool, wanted_read, &wanted), DB_OK);
+    assert_string_equal(wanted.text, expected);
+}
+
+/* Words of people as they wrote them, several values of one name, and who sent it: nothing of it may get lost here. */
+static void
+leads_arrive_word_for_word(void **state)
+{
+    struct world     *w = *state;
+    struct test_edge *edge = test_edge_new(&w->db.keys, 2);
+    char              uid[TRACKER_LEAD_HEX_LEN + 1], sql[256];
+    const char *const fields[] = { "email", "ada@example.com", "colour", "red", "first_name", "A\"d\\a\n", "colour",
+                                   "gr\xc3\xbcn", "note", "", NULL };
+
+    edge->kind = TRACKER_JOURNAL_MONEY;
+    struct tracker_lead lead = {
+        .kind = TRACKER_LEAD_API, .auth = TRACKER_AUTH_API_KEY, .program = 1, .api_user = 2, .affiliate = 3,
+        .flags = TRACKER_LEAD_SPAM, .key = TRACKER_STR("order 17"),
+        .click_id = TRACKER_STR("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abc"),
+        .ip = { "\xc0\x00\x02\x01", 4 }, .user_agent = TRACKER_STR("curl/7.88"), .language = TRACKER_STR("de"),
+        .referrer = TRACKER_STR("https://partner.example/"),
+    };
+    test_edge_lead(edge, lead, fields, uid);
+    ingest_begin(w);
+    test_edge_send(edge, &w->redis, 1, 1);
+    TEST_AWAIT(test_edge_acked(edge, &w->redis, 2));
+    snprintf(sql, sizeof(sql), "SELECT count(*) AS n FROM lead_facts WHERE lead_uid = '%s' AND kind = 1 AND auth = 1"
+                               " AND api_user_id = 2 AND form_id IS NULL AND affiliate_id = 3 AND flags = 3", uid);
+    assert_int_equal(test_int(w->db.pool, sql), 1);
+    text_is(w, "SELECT fields AS t FROM lead_facts",
+            "{\"email\":\"ada@example.com\",\"colour\":[\"red\",\"gr\xc3\xbcn\"],\"first_name\":\"A\\\"d\\\\a\\u000a\","
+            "\"note\":\"\"}");
+    text_is(w, "SELECT idempotency_key || '|' || click_id || '|' || language || '|' || user_agent || '|' || referrer AS t"
+               " FROM lead_facts",
+            "order 17|0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abc|de|curl/7.88|https://partner.example/");
+    assert_int_equal(test_int(w->db.pool, "SELECT count(*) AS n FROM lead_facts WHERE ip = x'c0000201'"), 1);
+    books_balance(w);
+    test_edge_free(edge);
+}
+
+/* A lead that its own edge could not have written, and a line of the log with a code that would break out of a page. */
+static void
+hostile_leads_and_calls_are_set_aside(void **state)
+{
+    struct world     *w = *state;
+    struct test_edge *edge = test_edge_new(&w->db.keys, 2);
+    uint8_t           id[TRACKER_LEAD_ID_LEN], content[16], pairs[TRACKER_LEAD_FIELDS_MAX], payload[TRACKER_EVENT_MAX];
+    const char *const fields[] = { "email", "ada@example.com", NULL };
+    struct tracker_lead lead = { .kind = TRACKER_LEAD_FORM, .program = 1, .form = 2 };
+    struct tracker_api_call call = {
+        .api_user = 7, .program = 1, .count = 3, .status = 403, .code = TRACKER_STR("key_expired"),
+        .method = TRACKER_STR("POST"), .path = TRACKER_STR("/api/v1/leads"), .key_prefix = TRACKER_STR("aff_12ab"),
+        .ip = { "\xc0\x00\x02\x01", 4 }, .user_agent = TRACKER_STR("\xff\xfe"),
+    };
+    char   uid[TRACKER_LEAD_HEX_LEN + 1];
+    size_t len, good;
+
+    test_edge_lead(edge, lead, fields, uid); /* 1: sound */
+    test_edge_make_lead(edge, &lead, fields, id, content, pairs);
+    good = tracker_lead_encode(&lead, payload, sizeof(payload));
+    for (len = 0; len < good; len++) /* cut anywhere */
+        test_edge_record(edge, TRACKER_EVENT_LEAD, payload, len);
+    lead.program = 0;
+    good = tracker_lead_encode(&lead, payload, sizeof(payload));
+    test_edge_record(edge, TRACKER_EVENT_LEAD, payload, good);
+    uint64_t first_call = edge->next;
+    good = tracker_api_call_encode(&call, payload, sizeof(payload));
+    assert_true(good > 0);
+    test_edge_record(edge, TRACKER_EVENT_API_CALL, payload, good);
+    test_edge_record(edge, TRACKER_EVENT_API_CALL, payload, good - 1);
+    call.status = 999999;
+    good = tracker_api_call_encode(&call, payload, sizeof(payload));
+    test_edge_record(edge, TRACKER_EVENT_API_CALL, payload, good);
+
+    ingest_begin(w);
+    test_edge_send(edge, &w->redis, 1, (uint32_t) edge->next - 1);
+    TEST_AWAIT(test_edge_acked(edge, &w->redis, edge->next));
+    /* What ends between two fields is a smaller lead; without id, content or program none is left. */
+    assert_int_equal(test_int(w->db.pool, "SELECT count(*) AS n FROM lead_facts WHERE program_id = 0"
+                                          " OR length(content) <> 16 OR length(lead_uid) <> 32"),
+                     0);
+    assert_int_equal(test_int(w->db.pool, "SELECT count(*) AS n FROM lead_facts WHERE fields <> '{}'"), 1);
+    assert_int_equal(test_int(w->db.pool, "SELECT count(*) AS n FROM api_calls"), 1);
+    assert_int_equal(test_int(w->db.pool, "SELECT seq AS n FROM api_calls WHERE count = 3 AND status = 403"
+                                          " AND code = 'key_expired' AND key_prefix = 'aff_12ab' AND lead_uid IS NULL"),
+                     (int64_t) first_call);
+    assert_int_equal(test_int(w->db.pool, "SELECT count(*) AS n FROM quarantine WHERE reason <> 'bad_payload'"), 0);
+    books_balance(w);
+    test_edge_free(edge);
+}
+
 int
 main(void)
 {
@@ -903,6 +1020,8 @@ main(void)
         STORY(rubbish_in_the_stream_stops_nobody),
         STORY(broken_records_are_set_aside_one_by_one),
         STORY(conversions_and_odd_bytes_arrive),
+        STORY(leads_arrive_word_for_word),
+        STORY(hostile_leads_and_calls_are_set_aside),
         STORY(the_pace_is_near_a_bare_insert),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

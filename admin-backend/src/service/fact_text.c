@@ -4,6 +4,9 @@
 #include "service/fact_text.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+#include "tracker_lead.h"
 
 #define CHUNK_BYTES ((size_t) 1 << 20)
 
@@ -195,6 +198,77 @@ fact_object(struct fact_arena *arena, const struct fact_member *members, size_t 
         out = json_put(out, (struct tracker_str){ members[i].name, strlen(members[i].name) });
         *out++ = ':';
         out = json_put(out, fact_text(arena, members[i].value));
+    }
+    *out++ = '}';
+    fact_arena_shrink(arena, text, cap, (size_t) (out - text));
+    return (struct tracker_str){ text, (size_t) (out - text) };
+}
+
+/* ---- fields ---- */
+
+static bool
+same(struct tracker_str a, struct tracker_str b)
+{
+    return a.len == b.len && memcmp(a.data, b.data, a.len) == 0;
+}
+
+/* The values of `name` in the pairs from its first coming on, one or an array. */
+static char *
+put_values(struct fact_arena *arena, char *out, struct tracker_str rest, struct tracker_str name,
+           struct tracker_str value)
+{
+    struct tracker_str other;
+    char              *begin = out;
+    bool               many = false;
+
+    *out++ = '[';
+    out = json_put(out, fact_text(arena, value));
+    while (tracker_pairs_next(&rest, &other, &value) > 0) {
+        if (!same(other, name))
+            continue;
+        many = true;
+        *out++ = ',';
+        out = json_put(out, fact_text(arena, value));
+    }
+    if (many) {
+        *out++ = ']';
+        return out;
+    }
+    memmove(begin, begin + 1, (size_t) (out - begin) - 1);
+    return out - 1;
+}
+
+static bool
+came_before(struct tracker_str pairs, struct tracker_str name, const char *until)
+{
+    struct tracker_str other, value;
+
+    while (tracker_pairs_next(&pairs, &other, &value) > 0 && other.data != until) {
+        if (same(other, name))
+            return true;
+    }
+    return false;
+}
+
+struct tracker_str
+fact_fields(struct fact_arena *arena, struct tracker_str pairs)
+{
+    struct tracker_str rest = pairs, name, value;
+    /* A pair has two bytes of lengths; each text two quotes, a byte before and one behind, and at most 18 bytes a byte. */
+    size_t cap = 2 + 18 * pairs.len + 8;
+    char  *text = fact_arena_take(arena, cap), *out = text;
+
+    if (text == NULL)
+        return TRACKER_STR_NONE;
+    *out++ = '{';
+    while (tracker_pairs_next(&rest, &name, &value) > 0) {
+        if (came_before(pairs, name, name.data))
+            continue;
+        if (out != text + 1)
+            *out++ = ',';
+        out = json_put(out, name);
+        *out++ = ':';
+        out = put_values(arena, out, rest, name, value);
     }
     *out++ = '}';
     fact_arena_shrink(arena, text, cap, (size_t) (out - text));

@@ -30,4 +30,10 @@ struct fact_member {
 /* {"name":"value",...}, or data NULL when every value is empty. */
 struct tracker_str fact_object(struct fact_arena *arena, const struct fact_member *members, size_t count);
 
+/*
+ * A lead's fields (checked tracker_pairs) in the order of their first coming: {"name":"value","many":["a","b"]}; "{}"
+ * when there are none.
+ */
+struct tracker_str fact_fields(struct fact_arena *arena, struct tracker_str pairs);
+
 #endif

@@ -52,5 +52,7 @@ enum db_result facts_commit(struct facts *facts, struct fact_entry *entries, siz
 const struct fact_answer *facts_answers(const struct facts *facts, size_t *count);
 /* Records stored, and those set aside, since facts_new. */
 void facts_counts(const struct facts *facts, uint64_t *committed, uint64_t *quarantined);
+/* Leads among them, which wait to be decided. */
+uint64_t facts_leads(const struct facts *facts);
 
 #endif

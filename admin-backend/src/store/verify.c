@@ -19,6 +19,9 @@
 #define UNCOUNTED(flags) "(" flags " & 3928) <> 0"
 _Static_assert(TRACKER_CLICK_UNCOUNTED == 3928, "keep UNCOUNTED in step");
 
+/* Those of a lead were no record of their own. */
+#define SAID_FACTS "(SELECT journal_id, seq FROM conversion_facts WHERE lead_id IS NULL)"
+
 /* Every amount there is, with its currency and how to find it. */
 #define AMOUNTS                                                                                                      \
     "(SELECT 'ledger leg ' || transaction_id || '/' || leg AS what, 'ledger_legs' AS place, amount_minor, currency"   \
@@ -292,11 +295,14 @@ static const struct {
       " OR dropped < 0 OR rolled_seq > next_seq ORDER BY id" },
     { 19, false,
       "SELECT 'journal ' || j.id || ' counts ' || j.committed || ' committed records, there are ' || COALESCE(x.n, 0)"
-      " AS text FROM journals j LEFT JOIN (SELECT journal_id, SUM(n) AS n FROM"
+      " || ', and ' || j.forgotten || ' were forgotten' AS text"
+      " FROM journals j LEFT JOIN (SELECT journal_id, SUM(n) AS n FROM"
       "  (SELECT journal_id, COUNT(*) AS n FROM clicks GROUP BY journal_id UNION ALL"
       "   SELECT journal_id, COUNT(*) AS n FROM impressions GROUP BY journal_id UNION ALL"
-      "   SELECT journal_id, COUNT(*) AS n FROM conversion_facts GROUP BY journal_id) y GROUP BY journal_id) x"
-      " ON x.journal_id = j.id WHERE j.committed <> COALESCE(x.n, 0) ORDER BY j.id" },
+      "   SELECT journal_id, COUNT(*) AS n FROM " SAID_FACTS " f GROUP BY journal_id UNION ALL"
+      "   SELECT journal_id, COUNT(*) AS n FROM lead_facts GROUP BY journal_id UNION ALL"
+      "   SELECT journal_id, COUNT(*) AS n FROM api_calls GROUP BY journal_id) y GROUP BY journal_id) x"
+      " ON x.journal_id = j.id WHERE j.committed <> COALESCE(x.n, 0) + j.forgotten OR j.forgotten < 0 ORDER BY j.id" },
     { 19, false,
       "SELECT 'journal ' || j.id || ' counts ' || j.lost || ' lost records, its gaps hold ' || COALESCE(g.n, 0) AS text"
       " FROM journals j LEFT JOIN (SELECT journal_id, SUM(to_seq - from_seq) AS n FROM journal_gaps GROUP BY journal_id) g"
@@ -310,7 +316,9 @@ static const struct {
       "SELECT 'record ' || x.journal_id || ':' || x.last || ' belongs to no journal, or lies beyond its end' AS text"
       " FROM (SELECT journal_id, MAX(seq) AS last FROM clicks GROUP BY journal_id UNION ALL"
       "  SELECT journal_id, MAX(seq) FROM impressions GROUP BY journal_id UNION ALL"
-      "  SELECT journal_id, MAX(seq) FROM conversion_facts GROUP BY journal_id) x"
+      "  SELECT journal_id, MAX(seq) FROM " SAID_FACTS " f GROUP BY journal_id UNION ALL"
+      "  SELECT journal_id, MAX(seq) FROM lead_facts GROUP BY journal_id UNION ALL"
+      "  SELECT journal_id, MAX(seq) FROM api_calls GROUP BY journal_id) x"
       " LEFT JOIN journals j ON j.id = x.journal_id WHERE j.id IS NULL OR x.last >= j.next_seq ORDER BY x.journal_id" },
     { 19, false,
       "SELECT 'the gap ' || g.from_seq || ' to ' || g.to_seq || ' of journal ' || g.journal_id || ' is empty, or lies"
