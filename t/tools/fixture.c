@@ -11,7 +11,7 @@
  *
  * Rows are words, one row a line; a word is percent-decoded ('+' is a space), "-" is empty:
  *
- *     program   ID STATE ATTRIBUTION COOKIE_DAYS CURRENCY FALLBACK
+ *     program   ID STATE ATTRIBUTION COOKIE_DAYS CURRENCY FALLBACK [platform_user=N] [platform_url=URL]
  *     campaign  ID PROGRAM STATE NAME FALLBACK [LIMIT...] [hosts=NAME,NAME...]
  *     affiliate ID STATE NAME
  *     link      ID CAMPAIGN AFFILIATE STATE CODE DESTINATION [LIMIT...] [rules=JSON] [redirect=N] [referrer=N]
@@ -19,7 +19,7 @@
  *     agents    LIST | @FILE                     user agents, in the form of tracker-core/data/agents.txt
  *     datacentres ASN...                         ascending
  *     key       API_USER PROGRAM AFFILIATE STATE ROLE SCOPES EXPIRES_MS TEXT [rate=N] [secret=TEXT]
- *               [networks=NETWORK,...]
+ *               [networks=NETWORK,...] [options=N]
  *
  * A LIMIT is starts=MS, ends=MS, capped_until=MS, cap_day=N or cap_total=N; numbers behind redirect=, referrer= and
  * options= are those of tracker_snapshot.h; rules are the array that the API takes.
@@ -37,6 +37,7 @@
 #include "tracker_event.h"
 #include "tracker_journal_internal.h"
 #include "tracker_le.h"
+#include "tracker_lead.h"
 #include "tracker_snapshot.h"
 
 #define WORDS_MAX 20
@@ -397,6 +398,19 @@ hosts(struct tracker_str list)
 }
 
 static void
+program_option(struct tracker_program_row *row, struct tracker_str word)
+{
+    struct tracker_str value;
+
+    if (option(word, "platform_user", &value))
+        row->platform_user = (uint32_t) number(value);
+    else if (option(word, "platform_url", &value))
+        row->platform_url = value;
+    else
+        die(word.data, "is no option of a program");
+}
+
+static void
 campaign_option(struct tracker_campaign_row *row, struct tracker_str word)
 {
     struct tracker_str value;
@@ -414,7 +428,9 @@ user_option(struct tracker_api_user_row *user, const struct tracker_keys *keys, 
     struct tracker_str value, one;
     size_t             len = 0;
 
-    if (option(word, "rate", &value)) {
+    if (option(word, "options", &value)) {
+        user->options = (uint8_t) number(value);
+    } else if (option(word, "rate", &value)) {
         user->rate_minute = (uint32_t) number(value);
     } else if (option(word, "secret", &value)) {
         len = tracker_secret_seal(keys, user->id, value, out);
@@ -441,11 +457,13 @@ row_add(struct tracker_snapshot_builder *b, const struct tracker_keys *keys, str
 {
     struct tracker_str kind = w[0];
 
-    if (tracker_str_eq(kind, TRACKER_STR("program")) && count == 7) {
+    if (tracker_str_eq(kind, TRACKER_STR("program")) && count >= 7) {
         struct tracker_program_row row = { .id = number(w[1]), .state = number(w[2]),
                                            .attribution = number(w[3]),
                                            .cookie_days = number(w[4]), .currency = w[5],
                                            .fallback = template(w[6]) };
+        for (int i = 7; i < count; i++)
+            program_option(&row, w[i]);
         return tracker_snapshot_add_program(b, &row);
     }
     if (tracker_str_eq(kind, TRACKER_STR("campaign")) && count >= 6) {
@@ -647,11 +665,109 @@ conversion_json(json_t *o, const struct tracker_keys *keys, const struct tracker
     }
 }
 
+/* Lead ids and the like. */
+static void
+hex_set(json_t *object, const char *name, struct tracker_str raw)
+{
+    char hex[2 * TRACKER_LEAD_ID_LEN + 1];
+
+    if (raw.len == 0)
+        return;
+    sodium_bin2hex(hex, sizeof(hex), (const uint8_t *) raw.data, raw.len);
+    json_object_set_new(object, name, json_string(hex));
+}
+
+/* [[name, value], ...]: as they were sent. */
+static json_t *
+pairs_json(struct tracker_str pairs)
+{
+    struct tracker_str name, value;
+    json_t            *list = json_array();
+
+    while (tracker_pairs_next(&pairs, &name, &value) == 1)
+        json_array_append_new(list, json_pack("[s%, s%]", name.data, name.len, value.data, value.len));
+    return list;
+}
+
+static void
+lead_json(json_t *o, const struct tracker_keys *keys, const struct tracker_record *record)
+{
+    struct tracker_lead lead;
+
+    if (!tracker_lead_decode(record->payload, record->len, &lead))
+        die("a lead", "does not decode");
+    json_object_set_new(o, "type", json_string("lead"));
+    hex_set(o, "id", lead.id);
+    json_object_set_new(o, "lead_kind", json_string(lead.kind == TRACKER_LEAD_API ? "api" : "form"));
+    number_set(o, "auth", lead.auth);
+    number_set(o, "program", lead.program);
+    number_set(o, "api_user", lead.api_user);
+    number_set(o, "form", lead.form);
+    number_set(o, "affiliate", lead.affiliate);
+    number_set(o, "flags", lead.flags);
+    hex_set(o, "content", lead.content);
+    text_set(o, "key", lead.key);
+    if (lead.click_id.len > 0)
+        json_object_set_new(o, "click", id_json(keys, lead.click_id));
+    text_set(o, "cookie_first", lead.cookie_first);
+    text_set(o, "cookie_last", lead.cookie_last);
+    ip_set(o, lead.ip);
+    number_set(o, "ip_form", lead.ip_form);
+    text_set(o, "user_agent", lead.user_agent);
+    text_set(o, "referrer", lead.referrer);
+    text_set(o, "language", lead.language);
+    json_object_set_new(o, "fields", pairs_json(lead.fields));
+}
+
+static void
+api_call_json(json_t *o, const struct tracker_record *record)
+{
+    struct tracker_api_call call;
+
+    if (!tracker_api_call_decode(record->payload, record->len, &call))
+        die("an API call", "does not decode");
+    json_object_set_new(o, "type", json_string("api_call"));
+    number_set(o, "api_user", call.api_user);
+    number_set(o, "program", call.program);
+    number_set(o, "count", call.count);
+    number_set(o, "status", call.status);
+    number_set(o, "items", call.items);
+    text_set(o, "code", call.code);
+    text_set(o, "method", call.method);
+    text_set(o, "path", call.path);
+    text_set(o, "key_prefix", call.key_prefix);
+    ip_set(o, call.ip);
+    number_set(o, "ip_form", call.ip_form);
+    text_set(o, "user_agent", call.user_agent);
+    hex_set(o, "lead", call.lead);
+}
+
 struct dump {
     const struct tracker_keys *keys;
     int                        dir;
     const char                *folder;
 };
+
+static void
+record_json(json_t *o, const struct tracker_keys *keys, const struct tracker_record *record)
+{
+    switch ((enum tracker_event_type) record->type) {
+    case TRACKER_EVENT_CLICK:
+    case TRACKER_EVENT_IMPRESSION:
+        click_json(o, record);
+        return;
+    case TRACKER_EVENT_CONVERSION:
+        conversion_json(o, keys, record);
+        return;
+    case TRACKER_EVENT_LEAD:
+        lead_json(o, keys, record);
+        return;
+    case TRACKER_EVENT_API_CALL:
+        api_call_json(o, record);
+        return;
+    }
+    die("a record", "of a type that nobody knows");
+}
 
 static bool
 segment_dump(void *ctx, const struct tracker_journal_file *file)
@@ -680,10 +796,7 @@ segment_dump(void *ctx, const struct tracker_journal_file *file)
             break;
         json_t *o = json_pack("{s:s, s:I, s:I}", "kind", kinds[header.kind & 3], "sequence",
                               (json_int_t) sequence, "time_ms", (json_int_t) record.time_ms);
-        if (record.type == TRACKER_EVENT_CLICK || record.type == TRACKER_EVENT_IMPRESSION)
-            click_json(o, &record);
-        else
-            conversion_json(o, d->keys, &record);
+        record_json(o, d->keys, &record);
         json_dumpf(o, stdout, JSON_SORT_KEYS | JSON_COMPACT);
         putchar('\n');
         json_decref(o);

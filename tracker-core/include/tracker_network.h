@@ -18,7 +18,15 @@ bool tracker_network_parse(struct tracker_str text, uint8_t entry[TRACKER_NETWOR
 /* True for a whole number of entries, at most TRACKER_NETWORKS_MAX, each well-formed. */
 bool tracker_networks_check(struct tracker_str networks);
 
-/* Is ip (4 or 16 raw bytes) within an entry?  Of a checked list; false for an ip of another length. */
+/*
+ * Sorts checked entries by address and drops those that lie within another: the new length in bytes.  Networks nest
+ * or are apart, so that what is left is apart.
+ */
+size_t tracker_networks_sort(uint8_t *networks, size_t len);
+/* Are the (checked) entries as tracker_networks_sort leaves them? */
+bool tracker_networks_sorted(struct tracker_str networks);
+
+/* Is ip (4 or 16 raw bytes) within an entry?  Of a checked and sorted list; false for an ip of another length. */
 bool tracker_networks_hold(struct tracker_str networks, struct tracker_str ip);
 
 #endif

@@ -153,7 +153,7 @@ struct tracker_api_user_row {
     uint64_t expires_ms;             /* 0: never */
     uint32_t rate_minute;            /* requests a minute and edge; 0: no limit */
     bool     restricted;             /* only from networks; none listed = from nowhere */
-    struct tracker_str networks;     /* entries of tracker_network.h */
+    struct tracker_str networks;     /* entries of tracker_network.h; the builder sorts them */
     struct tracker_str secret;       /* sealed (tracker_secret.h), context: the id; or empty: cannot sign */
     uint8_t  options;                /* enum tracker_api_user_option */
 };

@@ -4,6 +4,7 @@
 #include "tracker_network.h"
 
 #include <arpa/inet.h>
+#include <stdlib.h>
 
 #define ADDRESS_LEN 16
 
@@ -85,10 +86,52 @@ tracker_networks_check(struct tracker_str networks)
     return true;
 }
 
+/* By address; of one address the wider network first. */
+static int
+entry_order(const void *a, const void *b)
+{
+    const uint8_t *x = a, *y = b;
+    int            order = memcmp(x + 1, y + 1, ADDRESS_LEN);
+
+    return order != 0 ? order : x[0] - y[0];
+}
+
+size_t
+tracker_networks_sort(uint8_t *networks, size_t len)
+{
+    uint8_t *last = networks;
+
+    if (len == 0)
+        return 0;
+    qsort(networks, len / TRACKER_NETWORK_LEN, TRACKER_NETWORK_LEN, entry_order);
+    for (const uint8_t *entry = networks; entry < networks + len; entry += TRACKER_NETWORK_LEN) {
+        if (bits_equal(last + 1, entry + 1, last[0])) /* whatever lies within a network stands right behind it */
+            continue;
+        last += TRACKER_NETWORK_LEN;
+        memmove(last, entry, TRACKER_NETWORK_LEN);
+    }
+    return (size_t) (last - networks) + TRACKER_NETWORK_LEN;
+}
+
+bool
+tracker_networks_sorted(struct tracker_str networks)
+{
+    for (size_t at = TRACKER_NETWORK_LEN; at < networks.len; at += TRACKER_NETWORK_LEN) {
+        const uint8_t *entry = (const uint8_t *) networks.data + at, *last = entry - TRACKER_NETWORK_LEN;
+
+        if (memcmp(last + 1, entry + 1, ADDRESS_LEN) >= 0 || bits_equal(last + 1, entry + 1, last[0]))
+            return false;
+    }
+    return true;
+}
+
+/* The last entry that does not begin behind the address is the only one that can hold it. */
 bool
 tracker_networks_hold(struct tracker_str networks, struct tracker_str ip)
 {
-    uint8_t address[ADDRESS_LEN];
+    const uint8_t *entries = (const uint8_t *) networks.data, *entry;
+    uint8_t        address[ADDRESS_LEN];
+    size_t         low = 0, high = networks.len / TRACKER_NETWORK_LEN;
 
     if (ip.len == ADDRESS_LEN) {
         memcpy(address, ip.data, ADDRESS_LEN);
@@ -98,10 +141,16 @@ tracker_networks_hold(struct tracker_str networks, struct tracker_str ip)
     } else {
         return false;
     }
-    for (size_t at = 0; at < networks.len; at += TRACKER_NETWORK_LEN) {
-        const uint8_t *entry = (const uint8_t *) networks.data + at;
-        if (bits_equal(entry + 1, address, entry[0]))
-            return true;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+
+        if (memcmp(entries + middle * TRACKER_NETWORK_LEN + 1, address, ADDRESS_LEN) <= 0)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    return false;
+    if (low == 0)
+        return false;
+    entry = entries + (low - 1) * TRACKER_NETWORK_LEN;
+    return bits_equal(entry + 1, address, entry[0]);
 }

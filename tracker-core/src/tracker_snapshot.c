@@ -169,7 +169,9 @@ tracker_snapshot_read_program(const uint8_t *record, struct tracker_program_row 
                                          .state = record[8],
                                          .attribution = record[9],
                                          .currency = { (const char *) record + 12, 3 },
-                                         .fallback = { strings, tracker_get16(record + 10) } };
+                                         .fallback = { strings, tracker_get16(record + 10) },
+                                         .platform_user = tracker_get32(record + 16) };
+    row->platform_url = (struct tracker_str){ strings + row->fallback.len, tracker_get16(record + 20) };
 }
 
 static void
@@ -243,6 +245,7 @@ tracker_snapshot_read_api_user(const uint8_t *record, struct tracker_api_user_ro
                                           .state = record[28],
                                           .role = record[29],
                                           .restricted = record[30] != 0,
+                                          .options = record[34],
                                           .networks = { strings, tracker_get16(record + 32) } };
     row->secret = (struct tracker_str){ strings + row->networks.len, record[31] };
 }

@@ -85,7 +85,8 @@ tracker_snapshot_add_program(struct tracker_snapshot_builder *b, const struct tr
     if (!tracker_snapshot_program_valid(row))
         return -EINVAL;
 
-    uint8_t *record = row_room(&b->rows[SNAPSHOT_PROGRAMS], SNAPSHOT_PROGRAM_FIXED + row->fallback.len);
+    uint8_t *record = row_room(&b->rows[SNAPSHOT_PROGRAMS],
+                               SNAPSHOT_PROGRAM_FIXED + row->fallback.len + row->platform_url.len);
     if (record == NULL)
         return -ENOMEM;
     tracker_put32(record, row->id);
@@ -94,7 +95,9 @@ tracker_snapshot_add_program(struct tracker_snapshot_builder *b, const struct tr
     record[9] = row->attribution;
     tracker_put16(record + 10, (uint16_t) row->fallback.len);
     put_str(record + 12, row->currency);
-    put_str(record + SNAPSHOT_PROGRAM_FIXED, row->fallback);
+    tracker_put32(record + 16, row->platform_user);
+    tracker_put16(record + 20, (uint16_t) row->platform_url.len);
+    put_str(put_str(record + SNAPSHOT_PROGRAM_FIXED, row->fallback), row->platform_url);
     return 0;
 }
 
@@ -188,14 +191,24 @@ tracker_snapshot_add_link(struct tracker_snapshot_builder *b, const struct track
     return 0;
 }
 
+/* Networks are kept sorted: a look-up among many costs little more than one among few. */
 int
 tracker_snapshot_add_api_user(struct tracker_snapshot_builder *b, const struct tracker_api_user_row *row)
 {
-    if (!tracker_snapshot_api_user_valid(row))
+    uint8_t                     sorted[TRACKER_NETWORKS_MAX * TRACKER_NETWORK_LEN];
+    struct tracker_str          networks = { (const char *) sorted, 0 };
+    struct tracker_api_user_row with = *row;
+
+    if (!tracker_networks_check(row->networks))
+        return -EINVAL;
+    put_str(sorted, row->networks);
+    networks.len = tracker_networks_sort(sorted, row->networks.len);
+    with.networks = networks;
+    if (!tracker_snapshot_api_user_valid(&with))
         return -EINVAL;
 
     uint8_t *record = row_room(&b->rows[SNAPSHOT_API_USERS],
-                               SNAPSHOT_API_USER_FIXED + row->networks.len + row->secret.len);
+                               SNAPSHOT_API_USER_FIXED + networks.len + row->secret.len);
     if (record == NULL)
         return -ENOMEM;
     tracker_put32(record, row->id);
@@ -208,8 +221,9 @@ tracker_snapshot_add_api_user(struct tracker_snapshot_builder *b, const struct t
     record[29] = row->role;
     record[30] = row->restricted;
     record[31] = (uint8_t) row->secret.len;
-    tracker_put16(record + 32, (uint16_t) row->networks.len);
-    put_str(put_str(record + SNAPSHOT_API_USER_FIXED, row->networks), row->secret);
+    tracker_put16(record + 32, (uint16_t) networks.len);
+    record[34] = row->options;
+    put_str(put_str(record + SNAPSHOT_API_USER_FIXED, networks), row->secret);
     return 0;
 }
 

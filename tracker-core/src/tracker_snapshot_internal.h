@@ -35,7 +35,7 @@
 #include "tracker_snapshot.h"
 
 #define SNAPSHOT_MAGIC       "AFFSNAP1"
-#define SNAPSHOT_FORMAT      2u
+#define SNAPSHOT_FORMAT      3u
 #define SNAPSHOT_HEADER_LEN  320u
 #define SNAPSHOT_MAC_LEN     32u
 #define SNAPSHOT_SECTIONS_AT 96u
@@ -86,14 +86,15 @@ struct snapshot_section {
 /*
  * Records.  Fixed part, then the strings in the order of their lengths.
  *
- *   program    0 id  4 cookie_days  8 state  9 attribution  10 u16 fallback length  12 currency 3
+ *   program    0 id  4 cookie_days  8 state  9 attribution  10 u16 fallback length  12 currency 3  15 zero
+ *             16 platform_user  20 u16 platform_url length; fallback, platform_url
  *   campaign   0 id  4 program  8 state  9 u8 name length  10 u16 fallback length  12 u16 hosts length
  *             16 limits 32
  *   affiliate  0 id  4 state  5 u8 name length
  *   link       0 id  4 campaign  8 affiliate  12 state  13 u8 code length  14 u16 destination length
  *   API key    0 hash 32  32 api_user  36 state
  *   API user   0 id  4 program  8 affiliate  12 scopes  16 u64 expires_ms  24 rate_minute  28 state
- *             29 role  30 restricted  31 u8 secret length  32 u16 networks length; networks, secret
+ *             29 role  30 restricted  31 u8 secret length  32 u16 networks length  34 options  35 zero; networks, secret
  *   blob       0 kind  4 u32 length
  *
  *   limits     0 u64 starts_ms  8 u64 ends_ms  16 u64 capped_until_ms  24 cap_day  28 cap_total
@@ -101,7 +102,7 @@ struct snapshot_section {
  * Most links are a code and a destination.  One that is more has SNAPSHOT_LINK_EXTENDED in its state and, behind its
  * strings,   0 limits 32  32 redirect  33 referrer_policy  34 options  35 zero  36 u16 rules length  38 rules.
  */
-#define SNAPSHOT_PROGRAM_FIXED   16u
+#define SNAPSHOT_PROGRAM_FIXED   22u
 #define SNAPSHOT_CAMPAIGN_FIXED  48u
 #define SNAPSHOT_AFFILIATE_FIXED 6u
 #define SNAPSHOT_LINK_FIXED      16u
@@ -171,7 +172,7 @@ snapshot_record_len(enum snapshot_rows rows, const uint8_t *record, uint64_t roo
 
     switch (rows) {
     case SNAPSHOT_PROGRAMS:
-        return SNAPSHOT_PROGRAM_FIXED + tracker_get16(record + 10);
+        return SNAPSHOT_PROGRAM_FIXED + tracker_get16(record + 10) + tracker_get16(record + 20);
     case SNAPSHOT_CAMPAIGNS:
         return SNAPSHOT_CAMPAIGN_FIXED + record[9] + tracker_get16(record + 10) + tracker_get16(record + 12);
     case SNAPSHOT_AFFILIATES:

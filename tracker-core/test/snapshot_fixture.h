@@ -60,7 +60,9 @@ a_program(void)
                                          .attribution = TRACKER_ATTRIBUTION_FIRST,
                                          .cookie_days = 30,
                                          .currency = TRACKER_STR("EUR"),
-                                         .fallback = compiled("https://shop.example/gone") };
+                                         .fallback = compiled("https://shop.example/gone"),
+                                         .platform_user = 2,
+                                         .platform_url = TRACKER_STR("https://play.example/in?from=aff") };
 }
 
 static inline struct tracker_campaign_row
@@ -121,7 +123,8 @@ an_api_user(void)
                                           .rate_minute = 600,
                                           .restricted = true,
                                           .networks = { (char *) networks, sizeof(networks) },
-                                          .secret = { (char *) sealed, sizeof(sealed) } };
+                                          .secret = { (char *) sealed, sizeof(sealed) },
+                                          .options = TRACKER_API_USER_AUTOLOGIN };
 }
 
 /* AS numbers, the simplest of blobs. */
@@ -230,6 +233,8 @@ assert_program(const struct tracker_program_row *got, const struct tracker_progr
     assert_int_equal(got->cookie_days, expected->cookie_days);
     assert_str(got->currency, expected->currency);
     assert_str(got->fallback, expected->fallback);
+    assert_int_equal(got->platform_user, expected->platform_user);
+    assert_str(got->platform_url, expected->platform_url);
 }
 
 static inline void
@@ -274,6 +279,7 @@ assert_api_user(const struct tracker_api_user_row *got, const struct tracker_api
     assert_int_equal(got->restricted, expected->restricted);
     assert_str(got->networks, expected->networks);
     assert_str(got->secret, expected->secret);
+    assert_int_equal(got->options, expected->options);
 }
 
 #endif

@@ -97,6 +97,72 @@ test_random(void **state)
     assert_false(tracker_networks_check((struct tracker_str){ "\1", 1 }));
 }
 
+/* Lists of networks that nest, repeat and touch: whatever sorting drops, the same addresses are held. */
+static void
+test_lists(void **state)
+{
+    testing_seed();
+    for (int round = 0; round < 3000; round++) {
+        uint8_t list[TRACKER_NETWORKS_MAX * TRACKER_NETWORK_LEN], sorted[sizeof(list)], ip[16];
+        size_t  count = testing_below(round % 10 == 0 ? TRACKER_NETWORKS_MAX + 1 : 12);
+
+        for (size_t i = 0; i < count; i++) {
+            uint8_t *entry = list + i * TRACKER_NETWORK_LEN;
+
+            memset(entry, 0, TRACKER_NETWORK_LEN);
+            entry[0] = (uint8_t) (testing_below(4) ? 100 + testing_below(29) : testing_below(129));
+            for (size_t j = 13; j < TRACKER_NETWORK_LEN; j++) /* few addresses, so that they meet */
+                entry[j] = (uint8_t) (testing_below(4) << 6 | testing_below(2));
+            for (unsigned bit = entry[0]; bit < 128; bit++)
+                entry[1 + bit / 8] &= (uint8_t) ~(0x80 >> bit % 8);
+        }
+        memcpy(sorted, list, count * TRACKER_NETWORK_LEN);
+        size_t             len = tracker_networks_sort(sorted, count * TRACKER_NETWORK_LEN);
+        struct tracker_str networks = { (char *) sorted, len };
+        assert_true(len <= count * TRACKER_NETWORK_LEN && (len > 0) == (count > 0));
+        assert_true(tracker_networks_check(networks) && tracker_networks_sorted(networks));
+        assert_int_equal(tracker_networks_sort(sorted, len), len);
+
+        for (int probe = 0; probe < 100; probe++) {
+            bool held = false;
+
+            memset(ip, 0, sizeof(ip));
+            for (size_t j = 12; j < sizeof(ip); j++)
+                ip[j] = (uint8_t) (testing_below(4) << 6 | testing_below(2));
+            if (testing_below(8) == 0)
+                ip[testing_below(16)] = 0xff;
+            for (size_t i = 0; i < count; i++)
+                held |= reference(list + i * TRACKER_NETWORK_LEN, ip);
+            assert_int_equal(tracker_networks_hold(networks, (struct tracker_str){ (char *) ip, 16 }), held);
+        }
+    }
+}
+
+static void
+test_sorted(void **state)
+{
+    static const struct {
+        const char *first, *second;
+        bool        sorted;
+    } cases[] = {
+        { "10.0.0.0/8", "11.0.0.0/8", true },     { "11.0.0.0/8", "10.0.0.0/8", false },
+        { "10.0.0.0/8", "10.0.0.0/8", false },    { "10.0.0.0/8", "10.1.0.0/16", false },
+        { "10.0.0.0/16", "10.0.0.0/8", false },   { "10.0.0.0/16", "10.1.0.0/16", true },
+        { "255.255.255.255", "2001::/16", true },
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        uint8_t two[2 * TRACKER_NETWORK_LEN];
+
+        assert_true(tracker_network_parse(testing_str(cases[i].first), two));
+        assert_true(tracker_network_parse(testing_str(cases[i].second), two + TRACKER_NETWORK_LEN));
+        if (tracker_networks_sorted((struct tracker_str){ (char *) two, sizeof(two) }) != cases[i].sorted)
+            fail_msg("%s, %s", cases[i].first, cases[i].second);
+    }
+    assert_true(tracker_networks_sorted(TRACKER_STR_NONE));
+    assert_int_equal(tracker_networks_sort(NULL, 0), 0);
+}
+
 int
 main(void)
 {
@@ -104,6 +170,8 @@ main(void)
         cmocka_unit_test(test_texts),
         cmocka_unit_test(test_holds),
         cmocka_unit_test(test_random),
+        cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_sorted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -71,7 +71,7 @@ test_longest_rows(void **state)
 {
     static char                      name[TRACKER_NAME_MAX], code[TRACKER_CODE_MAX];
     static uint8_t                   longest[TRACKER_TEMPLATE_MAX];
-    static char                      text[TRACKER_TEMPLATE_MAX];
+    static char                      text[TRACKER_TEMPLATE_MAX], url[TRACKER_URL_MAX];
     struct tracker_snapshot_builder *b = new_builder();
     struct tracker_program_row       program = a_program();
     struct tracker_campaign_row      campaign = a_campaign(), campaign_out;
@@ -81,6 +81,8 @@ test_longest_rows(void **state)
     memset(name, 0xff, sizeof(name));
     memset(code, '~', sizeof(code));
     memset(text, 'a', sizeof(text));
+    memset(url, 'a', sizeof(url));
+    memcpy(url, "http://play.example/", 20);
     memcpy(text, "https://shop.example/", 21);
     /* one part: 4 bytes before the literal */
     int len = tracker_template_compile((struct tracker_str){ text, TRACKER_TEMPLATE_MAX - 4 }, 0, longest,
@@ -89,6 +91,8 @@ test_longest_rows(void **state)
 
     program.id = UINT32_MAX;
     program.cookie_days = TRACKER_COOKIE_DAYS_MAX;
+    program.platform_user = UINT32_MAX;
+    program.platform_url = (struct tracker_str){ url, sizeof(url) };
     campaign.id = UINT32_MAX;
     campaign.name = (struct tracker_str){ name, sizeof(name) };
     link.code = (struct tracker_str){ code, sizeof(code) };
@@ -107,6 +111,32 @@ test_longest_rows(void **state)
     assert_campaign(&campaign_out, &campaign);
     assert_true(tracker_snapshot_link(&s, link.code, &link_out));
     assert_link(&link_out, &link);
+    free(base.bytes);
+}
+
+/* However a backend orders them, and whatever of them is said twice: sorted, and each address once. */
+static void
+test_networks_are_sorted(void **state)
+{
+    static const char *const given[] = { "2001:db8::/32", "198.51.100.7", "192.0.2.0/24", "192.0.2.128/25",
+                                         "2001:db8:1::/48", "192.0.2.0/24", "10.0.0.0/8" };
+    static const char *const kept[] = { "10.0.0.0/8", "192.0.2.0/24", "198.51.100.7", "2001:db8::/32" };
+    struct tracker_snapshot_builder *b = new_builder();
+    struct tracker_api_user_row      in = an_api_user(), out;
+    uint8_t                          networks[7 * TRACKER_NETWORK_LEN], sorted[4 * TRACKER_NETWORK_LEN];
+
+    for (size_t i = 0; i < 7; i++)
+        assert_true(tracker_network_parse(testing_str(given[i]), networks + i * TRACKER_NETWORK_LEN));
+    for (size_t i = 0; i < 4; i++)
+        assert_true(tracker_network_parse(testing_str(kept[i]), sorted + i * TRACKER_NETWORK_LEN));
+    in.networks = (struct tracker_str){ (char *) networks, sizeof(networks) };
+    assert_int_equal(tracker_snapshot_add_api_user(b, &in), 0);
+
+    struct built            base = build(b, 1, NULL);
+    struct tracker_snapshot s = { &base.file, NULL };
+    assert_true(tracker_snapshot_api_user(&s, in.id, &out));
+    in.networks = (struct tracker_str){ (char *) sorted, sizeof(sorted) };
+    assert_api_user(&out, &in);
     free(base.bytes);
 }
 
@@ -318,7 +348,10 @@ draw_row(struct model *m, size_t i)
                                                    (uint8_t) (1 + testing_below(3)),
                                                    (uint32_t) testing_below(TRACKER_COOKIE_DAYS_MAX + 1),
                                                    TRACKER_STR("USD"),
-                                                   testing_below(2) ? draw_template() : TRACKER_STR_NONE };
+                                                   testing_below(2) ? draw_template() : TRACKER_STR_NONE,
+                                                   (uint32_t) testing_magnitude(32),
+                                                   testing_below(2) ? TRACKER_STR("https://play.example:8443/?a=b")
+                                                                    : TRACKER_STR_NONE };
     m->campaign[i] = testing_below(2);
     m->campaigns[i] = (struct tracker_campaign_row){ ids[i], (uint32_t) (1 + testing_below(UINT32_MAX)),
                                                      (uint8_t) (1 + testing_below(4)), draw_name(),
@@ -357,6 +390,7 @@ draw_row(struct model *m, size_t i)
     m->api_users[i].rate_minute = (uint32_t) testing_below(UINT32_MAX);
     m->api_users[i].restricted = testing_below(2);
     m->api_users[i].networks.len = testing_below(3) * TRACKER_NETWORK_LEN;
+    m->api_users[i].options = (uint8_t) testing_below(4);
     m->api_users[i].secret.len = testing_below(m->api_users[i].secret.len + 1);
 }
 
@@ -442,6 +476,7 @@ main(void)
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_no_rows),
         cmocka_unit_test(test_longest_rows),
+        cmocka_unit_test(test_networks_are_sorted),
         cmocka_unit_test(test_equal_hashes),
         cmocka_unit_test(test_probes_are_few),
         cmocka_unit_test(test_delta),

@@ -61,6 +61,16 @@ bad_blob(struct tracker_snapshot_builder *b, int kind, const char *bytes, size_t
         fail_msg("blob %d of %zu bytes is accepted", kind, len);
 }
 
+static struct tracker_str
+long_url(size_t len)
+{
+    static char url[TRACKER_URL_MAX + 1];
+
+    memset(url, 'a', sizeof(url));
+    memcpy(url, "https://play.example/", 21);
+    return (struct tracker_str){ url, len };
+}
+
 static void
 test_bounds(void **state)
 {
@@ -78,6 +88,13 @@ test_bounds(void **state)
     BAD(program, a_program(), row.currency = testing_str("eur"));
     BAD(program, a_program(), row.currency = TRACKER_STR_NONE);
     BAD(program, a_program(), row.fallback = testing_str("https://not.compiled/"));
+    BAD(program, a_program(), row.platform_url = testing_str("ftp://play.example/"));
+    BAD(program, a_program(), row.platform_url = testing_str("/in"));
+    BAD(program, a_program(), row.platform_url = testing_str("https://play.example/a b"));
+    BAD(program, a_program(), row.platform_url = testing_str("https://play.example/\r\nSet-Cookie:x"));
+    BAD(program, a_program(), row.platform_url = testing_str("https://play.example/\xc3\xa9"));
+    BAD(program, a_program(), row.platform_url = testing_str("javascript:alert(1)"));
+    BAD(program, a_program(), row.platform_url = long_url(TRACKER_URL_MAX + 1));
     BAD(campaign, a_campaign(), row.id = 0);
     BAD(campaign, a_campaign(), row.program = 0);
     BAD(campaign, a_campaign(), row.state = 0);
@@ -112,6 +129,7 @@ test_bounds(void **state)
     BAD(api_user, an_api_user(), row.networks.len -= 1);
     BAD(api_user, an_api_user(), row.networks = ((struct tracker_str){ longest, TRACKER_NETWORK_LEN * 257 }));
     BAD(api_user, an_api_user(), row.secret = ((struct tracker_str){ longest, TRACKER_SECRET_SEALED_MAX + 1 }));
+    BAD(api_user, an_api_user(), row.options = 4);
     BAD(campaign, a_campaign(), row.hosts = testing_str("no.newline"));
     BAD(campaign, a_campaign(), row.hosts = testing_str("\n"));
     BAD(campaign, a_campaign(), row.hosts = testing_str("ok.example\n.\n"));

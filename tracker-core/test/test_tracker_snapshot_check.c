@@ -98,6 +98,24 @@ extended_link(struct built *built)
     return link + snapshot_link_extension_at(link);
 }
 
+static uint8_t *
+platform_url(struct built *built)
+{
+    uint8_t *program = record_of(built, SNAPSHOT_PROGRAMS);
+
+    return program + SNAPSHOT_PROGRAM_FIXED + tracker_get16(program + 10);
+}
+
+static void
+networks_swap(uint8_t *two)
+{
+    uint8_t first[TRACKER_NETWORK_LEN];
+
+    memcpy(first, two, sizeof(first));
+    memcpy(two, two + sizeof(first), sizeof(first));
+    memcpy(two + sizeof(first), first, sizeof(first));
+}
+
 /* Damage under a valid MAC: what a builder's bug would look like.  Each names the check that must see it. */
 static void
 test_structure(void **state)
@@ -133,6 +151,11 @@ test_structure(void **state)
         "snapshot has a record with a field out of bounds",
         "snapshot has a record with a field out of bounds",
         "snapshot has a record that passes the end of its section",
+        "snapshot has a record with a field out of bounds",
+        "snapshot has a record that passes the end of its section",
+        "snapshot has a record with a field out of bounds",
+        "snapshot has a record with a field out of bounds",
+        "snapshot has a record with a field out of bounds",
         "snapshot has a record with a field out of bounds",
     };
 
@@ -175,6 +198,11 @@ test_structure(void **state)
         case 28: record_of(&built, SNAPSHOT_API_USERS)[30] = 2; break;
         case 29: tracker_put32(record_of(&built, SNAPSHOT_BLOBS) + 4, UINT32_MAX); break;
         case 30: tracker_put32(record_of(&built, SNAPSHOT_BLOBS), 77); break;
+        case 31: tracker_put16(record_of(&built, SNAPSHOT_PROGRAMS) + 20, UINT16_MAX); break;
+        case 32: platform_url(&built)[0] = 'g'; break;
+        case 33: record_of(&built, SNAPSHOT_API_USERS)[34] = 4; break;
+        case 34: record_of(&built, SNAPSHOT_API_USERS)[35] = 1; break;
+        case 35: networks_swap(record_of(&built, SNAPSHOT_API_USERS) + SNAPSHOT_API_USER_FIXED); break;
         }
         sign_again(&built);
         const char *error = open_error(built.bytes, built.len, KEYS_1);
