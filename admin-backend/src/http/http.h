@@ -142,6 +142,11 @@ void payout_create_one(struct http_request *request, struct http_answer *answer)
 void payout_submit_one(struct http_request *request, struct http_answer *answer);
 void payout_pay_one(struct http_request *request, struct http_answer *answer);
 void payout_cancel_one(struct http_request *request, struct http_answer *answer);
+void trader_invite_one(struct http_request *request, struct http_answer *answer);
+void trader_account_one(struct http_request *request, struct http_answer *answer);
+void trader_affiliate_one(struct http_request *request, struct http_answer *answer);
+void invite_page(struct http_request *request, struct http_answer *answer);
+void invite_submit(struct http_request *request, struct http_answer *answer);
 void settings_show(struct http_request *request, struct http_answer *answer);
 void settings_change(struct http_request *request, struct http_answer *answer);
 void dashboard_show(struct http_request *request, struct http_answer *answer);

@@ -5,6 +5,7 @@
 
 #include "http/http.h"
 #include "service/catalog.h"
+#include "service/trader.h"
 #include "tracker_url.h"
 
 static const char openapi_text[] =
@@ -119,22 +120,21 @@ form_body(const struct http_request *request)
 
 /* What went wrong, for a person: our own sentences, no input echoed. */
 static void
-answer_form(struct http_answer *answer, enum service_result result, const struct service_error *error)
+answer_form(struct http_answer *answer, enum service_result result, const struct service_error *error,
+            const char *title, const char *done)
 {
     const char *field = json_object_iter_key(json_object_iter(error->fields));
     const char *complaint = field == NULL ? error->message : json_string_value(json_object_get(error->fields, field));
 
     if (result == SERVICE_OK) {
-        answer_page(answer, 201,
-                    STYLE "<title>Done</title><h1>Done</h1>"
-                          "<p>Log in by <code>POST /api/admin/v1/session</code>.</p>");
+        answer_page(answer, 201, done);
         return;
     }
     if (field != NULL && strcmp(field, "email") != 0 && strcmp(field, "password") != 0)
         field = "form";
     if (asprintf(&answer->owned_text,
-                 "%s<title>Set up</title><h1>That did not work</h1><p>%s%s%s</p><p><a href=\"\">Try again</a></p>",
-                 STYLE, field == NULL ? "" : field, field == NULL ? "" : ": ", complaint) < 0)
+                 "%s<title>%s</title><h1>That did not work</h1><p>%s%s%s</p><p><a href=\"\">Try again</a></p>",
+                 STYLE, title, field == NULL ? "" : field, field == NULL ? "" : ": ", complaint) < 0)
         answer->owned_text = NULL;
     answer_page(answer, answer_status(result), "");
 }
@@ -153,6 +153,45 @@ setup_submit(struct http_request *request, struct http_answer *answer)
         return;
     }
     json_decref(object);
-    answer_form(answer, result, &error);
+    answer_form(answer, result, &error, "Set up",
+                STYLE "<title>Done</title><h1>Done</h1><p>Log in by <code>POST /api/admin/v1/session</code>.</p>");
+    service_error_clear(&error);
+}
+
+/* ---- a trader's own password ---- */
+
+void
+invite_page(struct http_request *request, struct http_answer *answer)
+{
+    (void) request;
+    answer_page(answer, 200,
+                STYLE "<title>Your password</title><h1>Choose your password</h1><form method=post>"
+                      "<label>Password, at least 12 characters"
+                      "<input name=password type=password minlength=12 required autocomplete=new-password></label>"
+                      "<button>Save</button></form>");
+}
+
+void
+invite_submit(struct http_request *request, struct http_answer *answer)
+{
+    static const char *const names[] = { "password", NULL };
+    struct service_error     error = { .fields = NULL };
+    bool                     form = request_is_form(request);
+    json_t                  *body = form ? form_body(request) : NULL;
+    const char              *password = json_string_value(json_object_get(body, "password"));
+    enum service_result      result;
+
+    if (!form
+        && (!body_only(request, answer, names) || !body_text(request, answer, "password", true, &password)))
+        return;
+    result = trader_accept(request->service, request->params[0], password, &error);
+    if (form)
+        answer_form(answer, result, &error, "Your password",
+                    STYLE "<title>Done</title><h1>Done</h1><p>Your password is set. You may close this page.</p>");
+    else if (result == SERVICE_OK)
+        answer->status = 204;
+    else
+        answer_service(answer, result, &error);
+    json_decref(body);
     service_error_clear(&error);
 }

@@ -5,6 +5,7 @@
 #include "service/conversion.h"
 #include "service/intake.h"
 #include "service/money.h"
+#include "service/trader.h"
 
 static const struct resource programs = { "program", &program_list, NULL, program_edit, NULL };
 static const struct resource affiliates = { "affiliate", &affiliate_list, affiliate_create, affiliate_edit,
@@ -24,6 +25,7 @@ static const struct resource payouts = { "payout", &payout_list, NULL, NULL, NUL
 static const struct resource staff = { "staff", &staff_list, staff_create, staff_edit, NULL };
 static const struct resource departments = { "department", &department_list, department_create, department_edit, NULL };
 static const struct resource sources = { "source", &source_list, source_create, source_edit, NULL };
+static const struct resource traders = { "trader", &trader_list, trader_create, trader_edit, NULL };
 static const struct resource audit = { "audit entry", &audit_list, NULL, NULL, NULL };
 
 #define ADMIN "/api/admin/v1"
@@ -35,6 +37,8 @@ const struct http_route http_route_table[] = {
     { "GET", "/api/openapi.yaml", ACCESS_PUBLIC, openapi_document, NULL },
     { "GET", "/setup/{secret}", ACCESS_PUBLIC, setup_page, NULL },
     { "POST", "/setup/{secret}", ACCESS_PUBLIC | TAKES_FORM, setup_submit, NULL },
+    { "GET", "/invite/{secret}", ACCESS_PUBLIC, invite_page, NULL },
+    { "POST", "/invite/{secret}", ACCESS_PUBLIC | TAKES_FORM, invite_submit, NULL },
 
     { "POST", ADMIN "/session", ACCESS_PUBLIC, session_login, NULL },
     { "GET", ADMIN "/session", ACCESS_STAFF, session_show, NULL },
@@ -125,6 +129,14 @@ const struct http_route http_route_table[] = {
     { "GET", ADMIN "/sources/{id}", ACCESS_STAFF, resource_get, &sources },
     { "PATCH", ADMIN "/sources/{id}", ACCESS_WRITE, resource_edit, &sources },
     { "DELETE", ADMIN "/sources/{id}", ACCESS_WRITE, resource_archive, &sources },
+
+    { "GET", ADMIN "/traders", ACCESS_STAFF | TAKES_QUERY, resource_list, &traders },
+    { "POST", ADMIN "/traders", ACCESS_WRITE, resource_create, &traders },
+    { "GET", ADMIN "/traders/{id}", ACCESS_STAFF, resource_get, &traders },
+    { "PATCH", ADMIN "/traders/{id}", ACCESS_WRITE, resource_edit, &traders },
+    { "POST", ADMIN "/traders/{id}/invite", ACCESS_WRITE, trader_invite_one, &traders },
+    { "POST", ADMIN "/traders/{id}/accounts", ACCESS_WRITE, trader_account_one, &traders },
+    { "POST", ADMIN "/traders/{id}/affiliate", ACCESS_WRITE, trader_affiliate_one, &traders },
 
     { NULL, NULL, 0, NULL, NULL },
 };

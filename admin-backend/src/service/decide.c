@@ -108,6 +108,32 @@ replay(struct db *db, struct attempt *attempt)
     return SERVICE_OK;
 }
 
+/* The object as the audit log keeps it; a new reference. */
+static json_t *
+impersonal(const struct list_spec *spec, json_t *object)
+{
+    json_t *copy;
+
+    if (object == NULL || spec->personal == NULL)
+        return json_incref(object);
+    copy = json_copy(object);
+    for (int i = 0; spec->personal[i] != NULL; i++)
+        json_object_del(copy, spec->personal[i]);
+    return copy;
+}
+
+static enum db_result
+write_audit(struct db *db, const struct decision *decision, json_t *before, json_t *after)
+{
+    json_t        *was = impersonal(decision->spec, before), *is = impersonal(decision->spec, after);
+    enum db_result rc = audit_write(db, decision->actor, decision->at_us, decision->action, decision->object_type,
+                                    decision->id, was, is, decision->reason);
+
+    json_decref(was);
+    json_decref(is);
+    return rc;
+}
+
 static enum service_result
 change(struct db *db, struct attempt *attempt)
 {
@@ -133,8 +159,7 @@ change(struct db *db, struct attempt *attempt)
         if (rc == DB_ROW && decision->unchanged)
             rc = DB_OK;
         else if (rc == DB_ROW)
-            rc = audit_write(db, decision->actor, decision->at_us, decision->action, decision->object_type,
-                             decision->id, before, attempt->object, decision->reason);
+            rc = write_audit(db, decision, before, attempt->object);
         if (rc != DB_OK)
             result = service_from_db(attempt->error, rc == DB_DONE ? DB_FAILED : rc, decision->action);
     }

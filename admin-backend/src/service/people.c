@@ -26,30 +26,6 @@
 #define ATTEMPTS_BY_EMAIL   10
 #define ATTEMPTS_BY_ADDRESS 50
 
-/* ---- secrets ---- */
-
-static void
-new_secret(const char *prefix, char *text, uint8_t hash[PEOPLE_HASH_LEN])
-{
-    unsigned char random[32];
-    size_t        len = strlen(prefix);
-
-    randombytes_buf(random, sizeof(random));
-    memcpy(text, prefix, len);
-    sodium_bin2base64(text + len, SECRET_MAX - len, random, sizeof(random), sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-    sodium_memzero(random, sizeof(random));
-    crypto_hash_sha256(hash, (const unsigned char *) text, strlen(text));
-}
-
-static bool
-hash_secret(const char *text, uint8_t hash[PEOPLE_HASH_LEN])
-{
-    if (text == NULL || strlen(text) >= SECRET_MAX)
-        return false;
-    crypto_hash_sha256(hash, (const unsigned char *) text, strlen(text));
-    return true;
-}
-
 /* ---- accounts ---- */
 
 enum { EMAIL, NAME, ROLE, PASSWORD, FIELDS };
@@ -95,7 +71,7 @@ add_staff(struct db *db, struct decision *decision, struct service_error *error)
     enum db_result        rc = DB_OK;
 
     if (account->invitation != NULL)
-        rc = hash_secret(account->invitation, hash) ? invitation_use(db, "setup", hash, now) : DB_DONE;
+        rc = secret_hash(account->invitation, hash) ? invitation_use(db, "setup", hash, now) : DB_DONE;
     if (rc == DB_OK && account->invitation != NULL)
         rc = nobody_there(db, NULL);
     if (rc == DB_DONE || rc == DB_ABORT)
@@ -211,7 +187,7 @@ invite(struct db *db, void *ctx)
     invitation->needed = count == 0;
     if (!invitation->needed)
         return DB_OK;
-    new_secret("setup_", invitation->secret, hash);
+    secret_new("setup_", invitation->secret, hash);
     return invitation_insert(db, "setup", hash, now, now + SETUP_US);
 }
 
@@ -245,7 +221,7 @@ add_token(struct db *db, struct decision *decision, struct service_error *error)
         return service_refuse(error, SERVICE_NOT_FOUND, "not_found", "There is no such member of staff.");
     if (rc != DB_ROW)
         return service_from_db(error, rc, "staff_by_email");
-    new_secret("aff_staff_", token->text, hash);
+    secret_new("aff_staff_", token->text, hash);
     snprintf(prefix, sizeof(prefix), "%.15s", token->text);
     decision->id = staff.id;
     rc = token_insert(db, staff.id, token->name, prefix, hash, decision->at_us);
@@ -384,8 +360,8 @@ session_open(const struct service *service, const char *email, const char *passw
         return refuse_login(error);
     }
 
-    new_secret("", session->csrf, ignored);
-    new_secret("", cookie, login.hash);
+    secret_new("", session->csrf, ignored);
+    secret_new("", cookie, login.hash);
     login.csrf = session->csrf;
     rc = db_write(service->pool, DB_INTERACTIVE, begin_session, &login);
     if (rc != DB_OK)
@@ -439,7 +415,7 @@ find(const struct service *service, const char *secret, db_work work, struct fin
     enum db_result rc;
 
     finding->service = service;
-    if (!hash_secret(secret, finding->hash))
+    if (!secret_hash(secret, finding->hash))
         return service_refuse(error, SERVICE_FORBIDDEN, "unauthenticated", "Log in first.");
     rc = db_read(service->pool, work, finding);
     if (rc != DB_OK)
@@ -486,7 +462,7 @@ enum service_result
 session_close(const struct service *service, const char *cookie, struct service_error *error)
 {
     uint8_t        hash[PEOPLE_HASH_LEN];
-    enum db_result rc = hash_secret(cookie, hash) ? db_write(service->pool, DB_INTERACTIVE, end_session, hash) : DB_OK;
+    enum db_result rc = secret_hash(cookie, hash) ? db_write(service->pool, DB_INTERACTIVE, end_session, hash) : DB_OK;
 
     return rc == DB_OK ? SERVICE_OK : service_from_db(error, rc, "session_close");
 }

@@ -7,9 +7,9 @@
 #ifndef AFFILIATED_SERVICE_PEOPLE_H
 #define AFFILIATED_SERVICE_PEOPLE_H
 
+#include "service/secret.h"
 #include "store/list.h"
 
-#define SECRET_MAX     64          /* bytes of any secret's text with its NUL */
 #define SESSION_LIFE_S (7 * 86400) /* however busy it is */
 #define LOGIN_WINDOW_S (15 * 60)   /* failed log-ins are counted in windows of this length */
 

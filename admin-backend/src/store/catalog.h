@@ -9,6 +9,7 @@
 #include "store/coupon.h"
 #include "store/intake.h"
 #include "store/row.h"
+#include "store/trader.h"
 
 /* Of links and campaigns: times 0 are open ends, caps 0 none. */
 struct limits {
@@ -70,6 +71,7 @@ union catalog_row {
     struct link_row      link;
     struct api_user_row  api_user;
     struct coupon_row    coupon;
+    struct trader_row    trader;
 
     struct department_row   department;
     struct source_row       source;

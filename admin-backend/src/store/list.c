@@ -504,6 +504,14 @@ count_all(struct db *db, const struct plan *plan, int64_t *total)
     return rc == DB_ROW ? DB_OK : rc == DB_DONE ? DB_FAILED : rc;
 }
 
+static enum db_result
+complete_one(struct db *db, const struct list_spec *spec, int64_t id, json_t *object)
+{
+    enum db_result rc = spec->extend == NULL ? DB_OK : spec->extend(db, object);
+
+    return rc == DB_OK && spec->details != NULL ? spec->details(db, id, object) : rc;
+}
+
 enum db_result
 list_one(struct db *db, const struct list_spec *spec, int64_t id, json_t **object)
 {
@@ -533,7 +541,7 @@ list_seen(struct db *db, const struct list_spec *spec, const struct actor *viewe
         db_end(row);
     }
     plan_free(plan);
-    if (rc == DB_ROW && spec->extend != NULL && spec->extend(db, *object) != DB_OK) {
+    if (rc == DB_ROW && complete_one(db, spec, id, *object) != DB_OK) {
         json_decref(*object);
         *object = NULL;
         rc = DB_FAILED;

@@ -39,6 +39,10 @@ struct list_spec {
     enum db_result (*extend)(struct db *db, json_t *object);
     /* Adds to an object what no row knows: addresses that depend on the configuration. May be NULL. */
     void       (*complete)(json_t *object, const struct service *service);
+    /* Adds to a single object what pages do not show, in the same transaction. May be NULL. */
+    enum db_result (*details)(struct db *db, int64_t id, json_t *object);
+    /* Members that speak of a person, NULL at the end: the audit log, which is never erased, goes without. May be NULL. */
+    const char *const *personal;
     /*
      * What an agent sees: a condition, whose every `?` is their staff id; NULL: everything.  What an affiliate sees:
      * likewise, by its id; NULL: nothing.  Whatever somebody asks for or changes goes through it.

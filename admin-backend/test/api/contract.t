@@ -45,7 +45,7 @@ my %value = (
     to => '2024-06-01T00:00:00%2B02:00', q => 'a', cursor => undef, code => 'x', event => 'sale', click_id => 'x',
     method => 'wallet', role => 'admin', actor => 'staff:1', object_type => 'staff', object_id => '1',
     email => q{a@b.example}, txid => q{x}, customer => q{x}, coupon => q{x}, reason => q{x}, kind => q{refund},
-    expires_before => '2030-01-01',
+    expires_before => '2030-01-01', country => 'DE', account => '1',
 );
 for my $operation (grep { /^GET/ && !/\{/ } @operations) {
     my (undef, $path) = split / /, $operation;
@@ -75,7 +75,7 @@ sub replay {
 $api->patch('groups/1', { name => 'Before' });    # leaves the examples their names
 $api->patch('campaigns/1', { name => 'Before' });
 $api->say('advance', 3 * 365 * 86400);            # their dates are past
-for (qw(groups affiliates campaigns links coupons api_users staff departments sources)) {
+for (qw(groups affiliates campaigns links coupons api_users traders staff departments sources)) {
     my $object = replay('post', $_, $_, 201);
     my $path = "$_/$object->{id}";
     delete @$object{qw(key secret)};    # shown once
@@ -84,6 +84,9 @@ for (qw(groups affiliates campaigns links coupons api_users staff departments so
 }
 replay('post', 'api_users/{id}/keys', 'api_users/1/keys', 201);
 replay('post', 'api_users/{id}/secret', 'api_users/1/secret', 201);
+replay('post', 'traders/{id}/invite', 'traders/1/invite', 201);
+replay('post', 'traders/{id}/accounts', 'traders/1/accounts', 201);
+replay('post', 'traders/{id}/affiliate', 'traders/1/affiliate', 201);
 replay('patch', 'programs/{id}', 'programs/1', 200);
 replay('patch', 'settings', 'settings', 200);
 my $referral = $api->say('sell', '100.00', 'EUR', 'EXAMPLE', $api->{program}{link});
@@ -103,6 +106,6 @@ replay('post', 'payouts/{id}/pay', "payouts/$payout->{id}/pay", 200);
 my $login = example('post', "$Api::ADMIN/session");
 $api->post('staff', { %$login, role => 'viewer' });
 replay('post', 'session', 'session', 200);
-is_deeply([ grep { !/^(GET|DELETE) |\/setup\// } sort keys %described ], [], 'no other operation has a body');
+is_deeply([ grep { !/^(GET|DELETE) |\/(setup|invite)\// } sort keys %described ], [], 'no other operation has a body');
 
 $api->finish;
