@@ -167,7 +167,8 @@ edge() {
     chmod 755 "$root"
     build_edge_tools
     TEST_NGINX_BINARY=$2 TEST_NGINX_LOAD_MODULES=$3 AFFILIATE_MODULE=${3:-static} AFFILIATE_TOOLS=$BUILD/t \
-        SUITE_TIMEOUT=${EDGE_TIMEOUT:-$([ -n "${LONG:-}" ] && echo 3600 || echo 600)} TEST_NGINX_SERVROOT=$root/servroot TEST_NGINX_PORT=$(free_port) suite "$1" ${EDGE_TESTS:-t/*.t} || status=1
+        SUITE_TIMEOUT=${EDGE_TIMEOUT:-$([ -n "${LONG:-}" ] && echo 3600 || echo 600)} TEST_NGINX_SERVROOT=$root \
+        SUITE_JOBS=${SUITE_JOBS:-2} suite "$1" ${EDGE_TESTS:-t/*.t} || status=1
     rm -rf "$root"
     return $status
 }
@@ -211,8 +212,4 @@ suite_faults() {
     build
     build_tool clickload
     SUITE_TIMEOUT=$([ -n "${LONG:-}" ] && echo 7200 || echo 600) SUITE_COMMENTS=1 suite faults t/faults/*.t
-}
-
-free_port() {
-    perl -MIO::Socket::INET -e 'print IO::Socket::INET->new(Listen => 1, LocalAddr => "127.0.0.1")->sockport'
 }
