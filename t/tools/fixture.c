@@ -21,8 +21,12 @@
  *     key       API_USER PROGRAM AFFILIATE STATE ROLE SCOPES EXPIRES_MS TEXT [rate=N] [secret=TEXT]
  *               [networks=NETWORK,...] [options=N]
  *
+ *     form      ID PROGRAM AFFILIATE STATE KEY FIELDS [page=TEXT] [done=TEXT] [wait=TEXT] [after=N] [after_url=URL]
+ *               [options=N] [min_fill=MS] [rate=N] [ancestors=TEXT] [origins=ORIGIN,...]
+ *
  * A LIMIT is starts=MS, ends=MS, capped_until=MS, cap_day=N or cap_total=N; numbers behind redirect=, referrer= and
- * options= are those of tracker_snapshot.h; rules are the array that the API takes.
+ * options= are those of tracker_snapshot.h; rules are the array that the API takes.  FIELDS are an array of
+ * {"name", "type": N, "required", "min": N, "max": N, "pattern", "options": [...]}; a page's marks begin with %01.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -40,7 +44,7 @@
 #include "tracker_lead.h"
 #include "tracker_snapshot.h"
 
-#define WORDS_MAX 20
+#define WORDS_MAX 24
 #define LINE_LEN  65536
 #define FILE_MAX  (64u << 20)
 
@@ -452,6 +456,104 @@ user_option(struct tracker_api_user_row *user, const struct tracker_keys *keys, 
     }
 }
 
+/* ---- forms ---- */
+
+static struct tracker_str
+text_of(json_t *object, const char *name)
+{
+    json_t *value = json_object_get(object, name);
+
+    return value == NULL ? TRACKER_STR_NONE : json_text(value);
+}
+
+/* An array of texts, a line each. */
+static struct tracker_str
+lines(json_t *array)
+{
+    size_t  i, len = 0;
+    char   *out = malloc(TRACKER_FORM_MAX);
+    json_t *one;
+
+    json_array_foreach(array, i, one)
+        len += (size_t) snprintf(out + len, TRACKER_FORM_MAX - len, "%s\n", json_text(one).data);
+    return (struct tracker_str){ out, len };
+}
+
+static struct tracker_str
+form_definition(struct tracker_str text)
+{
+    int                       len;
+    size_t                    i;
+    uint8_t                  *out = malloc(TRACKER_FORM_MAX);
+    json_t                   *json = json_loadb(text.data, text.len, 0, NULL), *one;
+    unsigned                  at;
+    const char               *error;
+    struct tracker_form_field fields[TRACKER_FORM_FIELDS_MAX];
+
+    if (!json_is_array(json) || json_array_size(json) > TRACKER_FORM_FIELDS_MAX)
+        die("fields", "are not an array of fields");
+    json_array_foreach(json, i, one) {
+        fields[i] = (struct tracker_form_field){
+            .name = text_of(one, "name"),
+            .type = (uint8_t) json_integer_value(json_object_get(one, "type")),
+            .required = json_is_true(json_object_get(one, "required")),
+            .has_min = json_object_get(one, "min") != NULL,
+            .has_max = json_object_get(one, "max") != NULL,
+            .min = json_integer_value(json_object_get(one, "min")),
+            .max = json_integer_value(json_object_get(one, "max")),
+            .pattern = text_of(one, "pattern"),
+            .options = lines(json_object_get(one, "options")),
+        };
+    }
+    len = tracker_form_compile(fields, (unsigned) i, out, TRACKER_FORM_MAX, &error, &at);
+    if (len < 0)
+        die("fields", error);
+    return (struct tracker_str){ (char *) out, (size_t) len };
+}
+
+static void
+form_option(struct tracker_form_row *row, struct tracker_str word)
+{
+    struct tracker_str value;
+
+    if (option(word, "page", &value))
+        row->page = value;
+    else if (option(word, "done", &value))
+        row->done = value;
+    else if (option(word, "wait", &value))
+        row->wait = value;
+    else if (option(word, "after", &value))
+        row->after = (uint8_t) number(value);
+    else if (option(word, "after_url", &value))
+        row->after_url = value;
+    else if (option(word, "options", &value))
+        row->options = (uint8_t) number(value);
+    else if (option(word, "min_fill", &value))
+        row->min_fill_ms = (uint32_t) number(value);
+    else if (option(word, "rate", &value))
+        row->rate_minute = (uint32_t) number(value);
+    else if (option(word, "ancestors", &value))
+        row->frame_ancestors = value;
+    else if (option(word, "origins", &value))
+        row->origins = hosts(value);
+    else
+        die(word.data, "is no option of a form");
+}
+
+/* Pages that nobody names are short ones; a form leads to a message. */
+static int
+form_add(struct tracker_snapshot_builder *b, struct tracker_str *w, int count)
+{
+    struct tracker_form_row row = { .id = number(w[1]), .program = number(w[2]), .affiliate = number(w[3]),
+                                    .state = number(w[4]), .after = TRACKER_FORM_AFTER_MESSAGE, .key = w[5],
+                                    .definition = form_definition(w[6]), .page = TRACKER_STR("form"),
+                                    .done = TRACKER_STR("done"), .wait = TRACKER_STR("wait") };
+
+    for (int i = 7; i < count; i++)
+        form_option(&row, w[i]);
+    return tracker_snapshot_add_form(b, &row);
+}
+
 static int
 row_add(struct tracker_snapshot_builder *b, const struct tracker_keys *keys, struct tracker_str *w, int count)
 {
@@ -487,6 +589,8 @@ row_add(struct tracker_snapshot_builder *b, const struct tracker_keys *keys, str
     }
     if (tracker_str_eq(kind, TRACKER_STR("agents")) && count == 2)
         return agents_add(b, w[1]);
+    if (tracker_str_eq(kind, TRACKER_STR("form")) && count >= 7)
+        return form_add(b, w, count);
     if (tracker_str_eq(kind, TRACKER_STR("datacentres")))
         return datacentres_add(b, w + 1, count - 1);
     if (tracker_str_eq(kind, TRACKER_STR("key")) && count >= 9) {

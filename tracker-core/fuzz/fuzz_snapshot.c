@@ -4,7 +4,7 @@
  * The MAC would stop a fuzzer at the door, so the target signs what it is given
  * (and keeps magic, format, size and key id right, which are compared before
  * it).  Whatever the checker accepts is then searched by every key in it, and
- * its templates expanded: an accepted file must find each of its rows and must
+ * its templates expanded, its pages filled in: an accepted file must find each of its rows and must
  * never make a reader touch a byte outside.
  *
  * Inputs start from two files made at start-up, a base and a delta.
@@ -55,6 +55,39 @@ expand(struct tracker_str compiled)
             abort();
 }
 
+/* Anybody opens a form and sends one field of it. */
+static void
+submit(const struct tracker_form_row *form)
+{
+    static uint8_t            sent[256], kept[TRACKER_LEAD_FIELDS_MAX], faults[TRACKER_FORM_FIELDS_MAX];
+    static char               out[8 * TRACKER_PAGE_MAX];
+    const struct tracker_str  pages[] = { form->page, form->done, form->wait };
+    struct tracker_form_field field;
+    size_t                    kept_len;
+
+    tracker_form_field(form->definition, tracker_form_count(form->definition) - 1, &field);
+    struct tracker_str pairs = { (const char *) sent, tracker_pairs_add(sent, 0, sizeof(sent), field.name,
+                                                                        TRACKER_STR("<\"&'>")) };
+    tracker_form_judge(form->definition, pairs, kept, sizeof(kept), &kept_len, faults);
+    for (int i = 0; i < 3; i++) {
+        struct tracker_page_values values = { form->definition, TRACKER_STR("token"), TRACKER_STR_NONE,
+                                              TRACKER_STR("/f/x"), pairs, faults };
+        size_t len = tracker_page_fill(pages[i], &values, NULL, 0);
+        if (len <= sizeof(out) && tracker_page_fill(pages[i], &values, out, sizeof(out)) != len)
+            abort();
+    }
+}
+
+/* What the checker takes for sorted is found by the search. */
+static bool
+networks_hold_their_own(struct tracker_str networks)
+{
+    for (size_t at = 0; at < networks.len; at += TRACKER_NETWORK_LEN)
+        if (!tracker_networks_hold(networks, (struct tracker_str){ networks.data + at + 1, 16 }))
+            return false;
+    return true;
+}
+
 static bool
 find_row(const struct tracker_snapshot *s, enum snapshot_rows rows, struct tracker_str key)
 {
@@ -64,6 +97,7 @@ find_row(const struct tracker_snapshot *s, enum snapshot_rows rows, struct track
     struct tracker_link_row      link;
     struct tracker_api_user_row  api_user;
     struct tracker_api_key_row   api_key;
+    struct tracker_form_row      form;
     uint32_t                     id = tracker_get32((const uint8_t *) key.data);
 
     switch (rows) {
@@ -87,9 +121,14 @@ find_row(const struct tracker_snapshot *s, enum snapshot_rows rows, struct track
     case SNAPSHOT_API_KEYS:
         return tracker_snapshot_api_key(s, (const uint8_t *) key.data, &api_key);
     case SNAPSHOT_API_USERS:
-        return tracker_snapshot_api_user(s, id, &api_user);
+        return tracker_snapshot_api_user(s, id, &api_user) && networks_hold_their_own(api_user.networks);
     case SNAPSHOT_BLOBS:
         return tracker_snapshot_blob(s, id).len != 0;
+    case SNAPSHOT_FORMS:
+        if (!tracker_snapshot_form(s, key, &form))
+            return false;
+        submit(&form);
+        return true;
     }
     return false;
 }
@@ -149,10 +188,33 @@ LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max_size, unsigned se
 /* ---- seeds ---- */
 
 static void
+add_form(struct tracker_snapshot_builder *b)
+{
+    static const struct tracker_form_field fields[] = {
+        { .name = { "email", 5 }, .type = TRACKER_FORM_EMAIL, .required = true },
+        { .name = { "plan", 4 }, .type = TRACKER_FORM_SELECT, .options = { "basic\npro\n", 10 } },
+    };
+    uint8_t     definition[256];
+    const char *error;
+    unsigned    at;
+    int         len = tracker_form_compile(fields, 2, definition, sizeof(definition), &error, &at);
+    struct tracker_form_row form = { .id = 1, .program = 1, .state = 1, .after = 3, .key = TRACKER_STR("contact"),
+                                     .definition = { (const char *) definition, (size_t) len },
+                                     .page = TRACKER_STR("\1T\1V0;\1S1,1;\1X*;no\1."),
+                                     .done = TRACKER_STR("yes"), .wait = TRACKER_STR("\1L"),
+                                     .frame_ancestors = TRACKER_STR("'self'"),
+                                     .origins = TRACKER_STR("https://a.example\n") };
+
+    if (len < 0 || tracker_snapshot_add_form(b, &form) != 0)
+        abort();
+}
+
+static void
 add_rows(struct tracker_snapshot_builder *b, unsigned count)
 {
     static const struct tracker_str codes[] = { TRACKER_STR("summer"), TRACKER_STR("w"),
                                                 TRACKER_STR("a.b_c~d-e") };
+    static const uint8_t            networks[2 * TRACKER_NETWORK_LEN] = { 128, [16] = 1, [17] = 127, [33] = 4 };
     static uint8_t                  compiled[256];
     const char                     *error;
     int len = tracker_template_compile(TRACKER_STR("https://shop.example/{link}?c={click_id}&s={_sub1}"), 0,
@@ -164,11 +226,13 @@ add_rows(struct tracker_snapshot_builder *b, unsigned count)
         struct tracker_campaign_row  campaign = { i + 1, 1, 1, TRACKER_STR("spring"), destination };
         struct tracker_affiliate_row affiliate = { i + 1, 2, TRACKER_STR("anna") };
         struct tracker_link_row      link = { i + 1, 1, 1, 1, codes[i], destination };
-        struct tracker_api_key_row   api_key = { { (uint8_t) i }, 1, 1, 1, 1, 2, 3, 0 };
+        struct tracker_api_key_row   api_key = { { (uint8_t) i }, 1, 1 };
+        struct tracker_api_user_row  api_user = { .id = i + 1, .program = 1, .state = 1, .role = 2, .restricted = true,
+                                                  .networks = { (const char *) networks, sizeof(networks) } };
 
         if (tracker_snapshot_add_program(b, &program) != 0 || tracker_snapshot_add_campaign(b, &campaign) != 0
             || tracker_snapshot_add_affiliate(b, &affiliate) != 0 || tracker_snapshot_add_link(b, &link) != 0
-            || tracker_snapshot_add_api_key(b, &api_key) != 0)
+            || tracker_snapshot_add_api_key(b, &api_key) != 0 || tracker_snapshot_add_api_user(b, &api_user) != 0)
             abort();
     }
 }
@@ -186,6 +250,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
         struct tracker_snapshot_builder *b = tracker_snapshot_builder_new();
         struct tracker_snapshot_file     file;
         add_rows(b, i == 0 ? 3 : 1);
+        add_form(b);
         if (tracker_snapshot_build(b, &keys, 1, 1, i == 0 ? NULL : base_hash, &seeds[i].bytes,
                                    &seeds[i].len) != 0
             || tracker_snapshot_open(seeds[i].bytes, seeds[i].len, &keys, &file, &error) != 0)

@@ -6,7 +6,7 @@
  * is gone is present in the delta with a state that says so (links are
  * archived, never deleted), so tombstones need no second mechanism.
  *
- * File: 320-byte header (magic "AFFSNAP1", format, kind, key id, version,
+ * File: 352-byte header (magic "AFFSNAP1", format, kind, key id, version,
  * created_ms, size, the base's hash for a delta, a table of sections), then sections, then
  * a BLAKE2b-256 keyed MAC over everything before it (label TRACKER_LABEL_SNAPSHOT).
  * Its "hash" is that MAC's first 16 bytes.  Offsets, never pointers; 8-byte
@@ -35,6 +35,8 @@
 #define TRACKER_COOKIE_DAYS_MAX   3650
 #define TRACKER_HOSTS_MAX         8192 /* bytes of a campaign's list of hosts */
 #define TRACKER_BLOB_MAX          (1u << 20)
+#define TRACKER_ORIGINS_MAX       8192   /* bytes of a form's origins, and of who may frame it */
+#define TRACKER_FORM_FILL_MAX_MS  600000 /* the longest minimum of a form */
 
 /* Persisted in snapshots and in SQL: append only. */
 enum tracker_state {
@@ -98,7 +100,8 @@ struct tracker_limits {
 /*
  * Rows, as the builder takes them and the reader gives them back (strings
  * borrowed).  Bounds beside those named below: ids are not 0; a link has a
- * destination; an advertiser's API user has a program, an affiliate's an affiliate.
+ * destination; an advertiser's API user has a program, an affiliate's an affiliate;
+ * a form has a program, a definition, the pages it needs and the URL it leads to.
  */
 struct tracker_program_row {
     uint32_t id;
@@ -175,10 +178,13 @@ struct tracker_form_row {
     uint32_t rate_minute;             /* submissions a minute and address; 0: no limit */
     struct tracker_str key;           /* the look-up key: in /f/<key> */
     struct tracker_str definition;    /* compiled (tracker_form.h) */
-    struct tracker_str page, done, wait; /* pages (tracker_form.h): to fill in, when sent, while the platform prepares */
+    struct tracker_str page, done, wait; /* pages (tracker_form.h): to fill in, when sent, while the platform prepares;
+                                            wait may be empty unless it leads to the platform */
     struct tracker_str after_url;     /* of AFTER_URL; http or https */
-    struct tracker_str frame_ancestors; /* of Content-Security-Policy: "'none'", "'self' https://example.com", "*" */
-    struct tracker_str origins;       /* whose scripts may send it: each followed by a newline */
+    struct tracker_str frame_ancestors; /* of Content-Security-Policy: "'none'", "'self' https://example.com", "*";
+                                           printable ASCII without ; and , which would end it.  Empty: nobody */
+    struct tracker_str origins;       /* whose scripts may send it: "https://example.com:8443", as browsers say them
+                                         (lower case, no path), each followed by a newline */
 };
 struct tracker_api_key_row {
     uint8_t  hash[TRACKER_API_KEY_HASH_LEN]; /* the look-up key */

@@ -138,6 +138,19 @@ tracker_snapshot_api_user(const struct tracker_snapshot *s, uint32_t id, struct 
     return true;
 }
 
+bool
+tracker_snapshot_form(const struct tracker_snapshot *s, struct tracker_str key, struct tracker_form_row *row)
+{
+    if (key.len == 0 || key.len > TRACKER_FORM_KEY_MAX)
+        return false;
+
+    const uint8_t *record = find(s, SNAPSHOT_FORMS, key);
+    if (record == NULL)
+        return false;
+    tracker_snapshot_read_form(record, row);
+    return true;
+}
+
 struct tracker_str
 tracker_snapshot_blob(const struct tracker_snapshot *s, enum tracker_blob blob)
 {
@@ -262,4 +275,36 @@ struct tracker_str
 tracker_snapshot_read_blob(const uint8_t *record)
 {
     return (struct tracker_str){ (const char *) record + SNAPSHOT_BLOB_FIXED, tracker_get32(record + 4) };
+}
+
+static struct tracker_str
+take_str(const char **at, size_t len)
+{
+    struct tracker_str s = { *at, len };
+
+    *at += len;
+    return s;
+}
+
+void
+tracker_snapshot_read_form(const uint8_t *record, struct tracker_form_row *row)
+{
+    const char *at = (const char *) record + SNAPSHOT_FORM_FIXED;
+
+    *row = (struct tracker_form_row){ .id = tracker_get32(record),
+                                      .program = tracker_get32(record + 4),
+                                      .affiliate = tracker_get32(record + 8),
+                                      .min_fill_ms = tracker_get32(record + 12),
+                                      .rate_minute = tracker_get32(record + 16),
+                                      .state = record[42],
+                                      .after = record[43],
+                                      .options = record[44] };
+    row->key = take_str(&at, record[45]);
+    row->definition = take_str(&at, tracker_get32(record + 20));
+    row->page = take_str(&at, tracker_get32(record + 24));
+    row->done = take_str(&at, tracker_get32(record + 28));
+    row->wait = take_str(&at, tracker_get32(record + 32));
+    row->after_url = take_str(&at, tracker_get16(record + 36));
+    row->frame_ancestors = take_str(&at, tracker_get16(record + 38));
+    row->origins = take_str(&at, tracker_get16(record + 40));
 }

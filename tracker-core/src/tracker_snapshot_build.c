@@ -242,6 +242,45 @@ tracker_snapshot_add_api_key(struct tracker_snapshot_builder *b, const struct tr
     return 0;
 }
 
+static size_t
+form_len(const struct tracker_form_row *row)
+{
+    return SNAPSHOT_FORM_FIXED + row->key.len + row->definition.len + row->page.len + row->done.len + row->wait.len
+           + row->after_url.len + row->frame_ancestors.len + row->origins.len;
+}
+
+int
+tracker_snapshot_add_form(struct tracker_snapshot_builder *b, const struct tracker_form_row *row)
+{
+    if (!tracker_snapshot_form_valid(row))
+        return -EINVAL;
+
+    uint8_t *record = row_room(&b->rows[SNAPSHOT_FORMS], form_len(row));
+    if (record == NULL)
+        return -ENOMEM;
+    tracker_put32(record, row->id);
+    tracker_put32(record + 4, row->program);
+    tracker_put32(record + 8, row->affiliate);
+    tracker_put32(record + 12, row->min_fill_ms);
+    tracker_put32(record + 16, row->rate_minute);
+    tracker_put32(record + 20, (uint32_t) row->definition.len);
+    tracker_put32(record + 24, (uint32_t) row->page.len);
+    tracker_put32(record + 28, (uint32_t) row->done.len);
+    tracker_put32(record + 32, (uint32_t) row->wait.len);
+    tracker_put16(record + 36, (uint16_t) row->after_url.len);
+    tracker_put16(record + 38, (uint16_t) row->frame_ancestors.len);
+    tracker_put16(record + 40, (uint16_t) row->origins.len);
+    record[42] = row->state;
+    record[43] = row->after;
+    record[44] = row->options;
+    record[45] = (uint8_t) row->key.len;
+
+    uint8_t *at = put_str(put_str(record + SNAPSHOT_FORM_FIXED, row->key), row->definition);
+    at = put_str(put_str(put_str(at, row->page), row->done), row->wait);
+    put_str(put_str(put_str(at, row->after_url), row->frame_ancestors), row->origins);
+    return 0;
+}
+
 int
 tracker_snapshot_add_blob(struct tracker_snapshot_builder *b, enum tracker_blob blob, const uint8_t *bytes,
                           size_t len)

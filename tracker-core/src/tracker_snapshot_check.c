@@ -119,6 +119,7 @@ row_valid(enum snapshot_rows rows, const uint8_t *record)
         struct tracker_link_row      link;
         struct tracker_api_user_row  api_user;
         struct tracker_api_key_row   api_key;
+        struct tracker_form_row      form;
     } row;
 
     switch (rows) {
@@ -143,6 +144,9 @@ row_valid(enum snapshot_rows rows, const uint8_t *record)
         return record[30] <= 1 && sodium_is_zero(record + 35, 5) && tracker_snapshot_api_user_valid(&row.api_user);
     case SNAPSHOT_BLOBS:
         return tracker_snapshot_blob_valid(tracker_get32(record), tracker_snapshot_read_blob(record));
+    case SNAPSHOT_FORMS:
+        tracker_snapshot_read_form(record, &row.form);
+        return tracker_snapshot_form_valid(&row.form);
     }
     return false;
 }
@@ -228,7 +232,8 @@ fill_info(const uint8_t *bytes, size_t len, struct tracker_snapshot_info *info)
                                             .affiliates = snapshot_section(bytes, SNAPSHOT_AFFILIATES).count,
                                             .links = snapshot_section(bytes, SNAPSHOT_LINKS).count,
                                             .api_users = snapshot_section(bytes, SNAPSHOT_API_USERS).count,
-                                            .api_keys = snapshot_section(bytes, SNAPSHOT_API_KEYS).count };
+                                            .api_keys = snapshot_section(bytes, SNAPSHOT_API_KEYS).count,
+                                            .forms = snapshot_section(bytes, SNAPSHOT_FORMS).count };
     memcpy(info->hash, bytes + len - SNAPSHOT_MAC_LEN, TRACKER_SNAPSHOT_HASH_LEN);
     memcpy(info->base_hash, bytes + SNAPSHOT_BASE_HASH_AT, TRACKER_SNAPSHOT_HASH_LEN);
 }

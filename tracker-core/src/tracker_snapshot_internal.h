@@ -2,11 +2,11 @@
  * tracker_snapshot_internal.h - how a snapshot lies in the file; builder,
  * checker and reader share it, nobody else includes it (but tests and fuzzers).
  *
- *   header, 320 bytes
+ *   header, 352 bytes
  *       0  magic "AFFSNAP1"         40  the base's hash, 16 (zero in a base)
  *       8  u32 format               56  hash seed, 16
  *      12  u8  kind                 72  zero
- *      13  u8  key id               96  7 sections of 32 bytes:
+ *      13  u8  key id               96  8 sections of 32 bytes:
  *      14  u16 number of sections        0  u32 count      12  u32 zero
  *      16  u64 version                   4  u32 homes      16  u64 offset
  *      24  u64 created_ms                8  u32 max_probe  24  u64 length
@@ -20,8 +20,8 @@
  * lower half.  The builder places rows in the order of their hash, each in its
  * home or the next free slot: so the bytes do not depend on the order in which
  * rows came, no probe is longer than max_probe, and the table never wraps.
- * Codes come from strangers, so theirs is a SipHash under a seed that follows
- * from the key; ids come from the database alone and need no secret; an API
+ * Codes and forms' keys come from strangers, so theirs is a SipHash under a seed
+ * that follows from the key; ids come from the database alone and need no secret; an API
  * key's SHA-256 is hash enough.
  *
  * Every byte is accounted for: what is not named above is zero and checked.
@@ -36,7 +36,7 @@
 
 #define SNAPSHOT_MAGIC       "AFFSNAP1"
 #define SNAPSHOT_FORMAT      3u
-#define SNAPSHOT_HEADER_LEN  320u
+#define SNAPSHOT_HEADER_LEN  352u
 #define SNAPSHOT_MAC_LEN     32u
 #define SNAPSHOT_SECTIONS_AT 96u
 #define SNAPSHOT_SECTION_LEN 32u
@@ -69,9 +69,10 @@ enum snapshot_rows {
     SNAPSHOT_LINKS = 3,
     SNAPSHOT_API_KEYS = 4,
     SNAPSHOT_API_USERS = 5,
-    SNAPSHOT_BLOBS = 6
+    SNAPSHOT_BLOBS = 6,
+    SNAPSHOT_FORMS = 7
 };
-#define SNAPSHOT_SECTIONS 7
+#define SNAPSHOT_SECTIONS 8
 
 _Static_assert(SNAPSHOT_SECTIONS_AT + SNAPSHOT_SECTIONS * SNAPSHOT_SECTION_LEN == SNAPSHOT_HEADER_LEN,
                "the table of sections ends the header");
@@ -96,6 +97,9 @@ struct snapshot_section {
  *   API user   0 id  4 program  8 affiliate  12 scopes  16 u64 expires_ms  24 rate_minute  28 state
  *             29 role  30 restricted  31 u8 secret length  32 u16 networks length  34 options  35 zero; networks, secret
  *   blob       0 kind  4 u32 length
+ *   form       0 id  4 program  8 affiliate  12 min_fill_ms  16 rate_minute  20 u32 lengths of definition, page, done
+ *             and wait  36 u16 lengths of after_url, frame_ancestors and origins  42 state  43 after  44 options
+ *             45 u8 key length; key, and the others in that order
  *
  *   limits     0 u64 starts_ms  8 u64 ends_ms  16 u64 capped_until_ms  24 cap_day  28 cap_total
  *
@@ -109,6 +113,7 @@ struct snapshot_section {
 #define SNAPSHOT_API_KEY_FIXED   40u
 #define SNAPSHOT_API_USER_FIXED  40u
 #define SNAPSHOT_BLOB_FIXED      8u
+#define SNAPSHOT_FORM_FIXED      46u
 #define SNAPSHOT_LIMITS_LEN      32u
 #define SNAPSHOT_LINK_EXTENDED   0x80u
 #define SNAPSHOT_LINK_EXTENSION  38u
@@ -150,6 +155,8 @@ snapshot_record_fixed(enum snapshot_rows rows)
         return SNAPSHOT_API_USER_FIXED;
     case SNAPSHOT_BLOBS:
         return SNAPSHOT_BLOB_FIXED;
+    case SNAPSHOT_FORMS:
+        return SNAPSHOT_FORM_FIXED;
     }
     return 0;
 }
@@ -190,6 +197,10 @@ snapshot_record_len(enum snapshot_rows rows, const uint8_t *record, uint64_t roo
         return SNAPSHOT_API_USER_FIXED + tracker_get16(record + 32) + record[31];
     case SNAPSHOT_BLOBS:
         return SNAPSHOT_BLOB_FIXED + (size_t) tracker_get32(record + 4);
+    case SNAPSHOT_FORMS:
+        return SNAPSHOT_FORM_FIXED + record[45] + (size_t) tracker_get32(record + 20) + tracker_get32(record + 24)
+               + tracker_get32(record + 28) + tracker_get32(record + 32) + tracker_get16(record + 36)
+               + tracker_get16(record + 38) + tracker_get16(record + 40);
     }
     return 0;
 }
@@ -207,6 +218,8 @@ snapshot_record_key(enum snapshot_rows rows, const uint8_t *record)
         return (struct tracker_str){ (const char *) record, 4 };
     case SNAPSHOT_LINKS:
         return (struct tracker_str){ (const char *) record + SNAPSHOT_LINK_FIXED, record[13] };
+    case SNAPSHOT_FORMS:
+        return (struct tracker_str){ (const char *) record + SNAPSHOT_FORM_FIXED, record[45] };
     case SNAPSHOT_API_KEYS:
         return (struct tracker_str){ (const char *) record, TRACKER_API_KEY_HASH_LEN };
     }
@@ -237,6 +250,7 @@ snapshot_hash(enum snapshot_rows rows, const uint8_t *seed, struct tracker_str k
     case SNAPSHOT_BLOBS:
         return snapshot_hash_id(tracker_get32((const uint8_t *) key.data));
     case SNAPSHOT_LINKS:
+    case SNAPSHOT_FORMS:
         crypto_shorthash(out, (const uint8_t *) key.data, key.len, seed);
         return tracker_get64(out);
     case SNAPSHOT_API_KEYS:
@@ -258,6 +272,7 @@ void tracker_snapshot_read_affiliate(const uint8_t *record, struct tracker_affil
 void tracker_snapshot_read_link(const uint8_t *record, struct tracker_link_row *row);
 void tracker_snapshot_read_api_user(const uint8_t *record, struct tracker_api_user_row *row);
 void tracker_snapshot_read_api_key(const uint8_t *record, struct tracker_api_key_row *row);
+void tracker_snapshot_read_form(const uint8_t *record, struct tracker_form_row *row);
 struct tracker_str tracker_snapshot_read_blob(const uint8_t *record);
 
 /* The bounds of a row: what the builder refuses to write, the checker refuses to read. */
@@ -267,6 +282,7 @@ bool tracker_snapshot_affiliate_valid(const struct tracker_affiliate_row *row);
 bool tracker_snapshot_link_valid(const struct tracker_link_row *row);
 bool tracker_snapshot_api_user_valid(const struct tracker_api_user_row *row);
 bool tracker_snapshot_api_key_valid(const struct tracker_api_key_row *row);
+bool tracker_snapshot_form_valid(const struct tracker_form_row *row);
 bool tracker_snapshot_blob_valid(uint32_t kind, struct tracker_str bytes);
 
 /* MAC over `len` bytes; the caller has checked tracker_keys_has(keys, key). */

@@ -156,6 +156,104 @@ tracker_snapshot_api_key_valid(const struct tracker_api_key_row *row)
 }
 
 static bool
+form_key_valid(struct tracker_str key)
+{
+    if (key.len == 0 || key.len > TRACKER_FORM_KEY_MAX)
+        return false;
+    for (size_t i = 0; i < key.len; i++) {
+        char c = key.data[i];
+        if (!(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') && c != '_' && c != '-')
+            return false;
+    }
+    return true;
+}
+
+/* It stands in a header beside other directives, which ';' and ',' would begin. */
+static bool
+ancestors_valid(struct tracker_str ancestors)
+{
+    if (ancestors.len > TRACKER_ORIGINS_MAX)
+        return false;
+    for (size_t i = 0; i < ancestors.len; i++) {
+        char c = ancestors.data[i];
+        if (c < 0x20 || c > 0x7e || c == ';' || c == ',')
+            return false;
+    }
+    return true;
+}
+
+/* Scheme, host and port as a browser's Origin header has them: it is compared byte by byte. */
+static bool
+origin_valid(struct tracker_str origin)
+{
+    size_t scheme = origin.len > 5 && origin.data[4] == 's' ? 8 : 7;
+
+    if (!url_valid(origin) || origin.len <= scheme)
+        return false;
+    for (size_t i = 0; i < origin.len; i++)
+        if ((origin.data[i] >= 'A' && origin.data[i] <= 'Z') || (i >= scheme && strchr("/?#", origin.data[i]) != NULL))
+            return false;
+    return true;
+}
+
+static bool
+origins_valid(struct tracker_str origins)
+{
+    size_t start = 0;
+
+    if (origins.len > TRACKER_ORIGINS_MAX || (origins.len > 0 && origins.data[origins.len - 1] != '\n'))
+        return false;
+    for (size_t i = 0; i < origins.len; i++) {
+        if (origins.data[i] != '\n')
+            continue;
+        if (!origin_valid((struct tracker_str){ origins.data + start, i - start }))
+            return false;
+        start = i + 1;
+    }
+    return true;
+}
+
+/* Pages are trusted by whoever fills them in, and their marks name fields of the definition. */
+static bool
+pages_valid(const struct tracker_form_row *row)
+{
+    const struct tracker_str pages[] = { row->page, row->done, row->wait };
+
+    if (row->definition.len > TRACKER_FORM_MAX || !tracker_form_check(row->definition))
+        return false;
+    for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++)
+        if (pages[i].len > TRACKER_PAGE_MAX || !tracker_page_check(pages[i], row->definition))
+            return false;
+    return row->page.len > 0 && row->done.len > 0;
+}
+
+/* What it does when it was sent, it can do. */
+static bool
+form_after_valid(const struct tracker_form_row *row)
+{
+    if (row->after_url.len > 0 && !url_valid(row->after_url))
+        return false;
+    switch ((enum tracker_form_after) row->after) {
+    case TRACKER_FORM_AFTER_MESSAGE:
+        return true;
+    case TRACKER_FORM_AFTER_URL:
+        return row->after_url.len > 0;
+    case TRACKER_FORM_AFTER_AUTOLOGIN:
+        return row->wait.len > 0;
+    }
+    return false;
+}
+
+bool
+tracker_snapshot_form_valid(const struct tracker_form_row *row)
+{
+    return row->id != 0 && row->program != 0 && state_valid(row->state)
+           && (row->options & ~TRACKER_FORM_CONFIRM) == 0 && row->min_fill_ms <= TRACKER_FORM_FILL_MAX_MS
+           && form_key_valid(row->key) && pages_valid(row) && form_after_valid(row)
+           && ancestors_valid(row->frame_ancestors) && origins_valid(row->origins);
+}
+
+static bool
 datacentres_valid(struct tracker_str bytes)
 {
     uint32_t last = 0;

@@ -127,6 +127,38 @@ an_api_user(void)
                                           .options = TRACKER_API_USER_AUTOLOGIN };
 }
 
+/* Two fields, and pages that ask for them. */
+static inline struct tracker_form_row
+a_form(const char *key)
+{
+    static const struct tracker_form_field fields[] = {
+        { .name = { "email", 5 }, .type = TRACKER_FORM_EMAIL, .required = true },
+        { .name = { "plan", 4 }, .type = TRACKER_FORM_SELECT, .options = { "basic\npro\n", 10 } },
+    };
+    static uint8_t definition[512];
+    const char    *error;
+    unsigned       at;
+    int            len = tracker_form_compile(fields, 2, definition, sizeof(definition), &error, &at);
+
+    assert_true(len > 0);
+    return (struct tracker_form_row){ .id = 21,
+                                      .program = 7,
+                                      .affiliate = 5,
+                                      .state = TRACKER_STATE_ACTIVE,
+                                      .after = TRACKER_FORM_AFTER_AUTOLOGIN,
+                                      .options = TRACKER_FORM_CONFIRM,
+                                      .min_fill_ms = 2000,
+                                      .rate_minute = 20,
+                                      .key = testing_str(key),
+                                      .definition = { (char *) definition, (size_t) len },
+                                      .page = TRACKER_STR("<input value=\"\1V0;\"><option\1S1,1;>\1T"),
+                                      .done = TRACKER_STR("<p>Thank you"),
+                                      .wait = TRACKER_STR("<p>One moment"),
+                                      .after_url = TRACKER_STR("https://shop.example/thanks?x=%20"),
+                                      .frame_ancestors = TRACKER_STR("'self' https://*.example.com:8443"),
+                                      .origins = TRACKER_STR("https://shop.example\nhttp://[::1]:8080\n") };
+}
+
 /* AS numbers, the simplest of blobs. */
 #define DATACENTRES ((const uint8_t *) "\x01\0\0\0\x02\0\0\0\0\x01\0\0")
 #define DATACENTRES_LEN 12
@@ -151,6 +183,7 @@ small_builder(void)
     struct tracker_link_row          summer = a_link("summer"), winter = a_link("winter");
     struct tracker_api_user_row      api_user = an_api_user();
     struct tracker_api_key_row       api_key = an_api_key(0xab);
+    struct tracker_form_row          form = a_form("contact");
 
     winter.redirect = TRACKER_REDIRECT_307;
     winter.limits.starts_ms = 1;
@@ -161,6 +194,7 @@ small_builder(void)
     assert_int_equal(tracker_snapshot_add_link(b, &winter), 0);
     assert_int_equal(tracker_snapshot_add_api_key(b, &api_key), 0);
     assert_int_equal(tracker_snapshot_add_api_user(b, &api_user), 0);
+    assert_int_equal(tracker_snapshot_add_form(b, &form), 0);
     assert_int_equal(tracker_snapshot_add_blob(b, TRACKER_BLOB_DATACENTRES, DATACENTRES, DATACENTRES_LEN), 0);
     return b;
 }
@@ -280,6 +314,27 @@ assert_api_user(const struct tracker_api_user_row *got, const struct tracker_api
     assert_str(got->networks, expected->networks);
     assert_str(got->secret, expected->secret);
     assert_int_equal(got->options, expected->options);
+}
+
+static inline void
+assert_form(const struct tracker_form_row *got, const struct tracker_form_row *expected)
+{
+    assert_int_equal(got->id, expected->id);
+    assert_int_equal(got->program, expected->program);
+    assert_int_equal(got->affiliate, expected->affiliate);
+    assert_int_equal(got->state, expected->state);
+    assert_int_equal(got->after, expected->after);
+    assert_int_equal(got->options, expected->options);
+    assert_int_equal(got->min_fill_ms, expected->min_fill_ms);
+    assert_int_equal(got->rate_minute, expected->rate_minute);
+    assert_str(got->key, expected->key);
+    assert_str(got->definition, expected->definition);
+    assert_str(got->page, expected->page);
+    assert_str(got->done, expected->done);
+    assert_str(got->wait, expected->wait);
+    assert_str(got->after_url, expected->after_url);
+    assert_str(got->frame_ancestors, expected->frame_ancestors);
+    assert_str(got->origins, expected->origins);
 }
 
 #endif

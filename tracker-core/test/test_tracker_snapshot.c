@@ -18,6 +18,7 @@ test_round_trip(void **state)
     struct tracker_affiliate_row affiliate, affiliate_in = an_affiliate();
     struct tracker_link_row      link, link_in = a_link("summer");
     struct tracker_api_key_row   api_key, api_key_in = an_api_key(0xab);
+    struct tracker_form_row      form, form_in = a_form("contact");
 
     assert_true(tracker_snapshot_program(&s, 7, &program));
     assert_program(&program, &program_in);
@@ -29,7 +30,13 @@ test_round_trip(void **state)
     assert_link(&link, &link_in);
     assert_true(tracker_snapshot_api_key(&s, api_key_in.hash, &api_key));
     assert_api_key(&api_key, &api_key_in);
+    assert_true(tracker_snapshot_form(&s, TRACKER_STR("contact"), &form));
+    assert_form(&form, &form_in);
 
+    assert_false(tracker_snapshot_form(&s, TRACKER_STR("Contact"), &form));
+    assert_false(tracker_snapshot_form(&s, TRACKER_STR("contac"), &form));
+    assert_false(tracker_snapshot_form(&s, TRACKER_STR_NONE, &form));
+    assert_false(tracker_snapshot_form(&s, testing_str(KEY_1 "longer than any key"), &form));
     assert_false(tracker_snapshot_program(&s, 8, &program));
     assert_false(tracker_snapshot_campaign(&s, 0, &campaign));
     assert_false(tracker_snapshot_affiliate(&s, 3, &affiliate));
@@ -48,6 +55,8 @@ test_round_trip(void **state)
     assert_int_equal(base.file.info.campaigns, 1);
     assert_int_equal(base.file.info.affiliates, 1);
     assert_int_equal(base.file.info.api_keys, 1);
+    assert_int_equal(base.file.info.api_users, 1);
+    assert_int_equal(base.file.info.forms, 1);
     assert_int_equal(tracker_snapshot_version(&s), 42);
     free(base.bytes);
 }
@@ -111,6 +120,37 @@ test_longest_rows(void **state)
     assert_campaign(&campaign_out, &campaign);
     assert_true(tracker_snapshot_link(&s, link.code, &link_out));
     assert_link(&link_out, &link);
+    free(base.bytes);
+}
+
+static void
+test_longest_form(void **state)
+{
+    static char                      page[TRACKER_PAGE_MAX], key[TRACKER_FORM_KEY_MAX], url[TRACKER_URL_MAX];
+    static char                      ancestors[TRACKER_ORIGINS_MAX], origins[TRACKER_ORIGINS_MAX];
+    struct tracker_snapshot_builder *b = new_builder();
+    struct tracker_form_row          in = a_form("x"), out;
+
+    memset(page, 'p', sizeof(page));
+    memset(key, '_', sizeof(key));
+    memset(url, 'a', sizeof(url));
+    memcpy(url, "http://shop.example/", 20);
+    memset(ancestors, '*', sizeof(ancestors));
+    for (size_t i = 0; i < sizeof(origins); i += 16)
+        memcpy(origins + i, "https://a.co:80\n", 16);
+    in.id = in.program = in.affiliate = in.rate_minute = UINT32_MAX;
+    in.min_fill_ms = TRACKER_FORM_FILL_MAX_MS;
+    in.key = (struct tracker_str){ key, sizeof(key) };
+    in.page = in.done = in.wait = (struct tracker_str){ page, sizeof(page) };
+    in.after_url = (struct tracker_str){ url, sizeof(url) };
+    in.frame_ancestors = (struct tracker_str){ ancestors, sizeof(ancestors) };
+    in.origins = (struct tracker_str){ origins, sizeof(origins) };
+    assert_int_equal(tracker_snapshot_add_form(b, &in), 0);
+
+    struct built            base = build(b, 1, NULL);
+    struct tracker_snapshot s = { &base.file, NULL };
+    assert_true(tracker_snapshot_form(&s, in.key, &out));
+    assert_form(&out, &in);
     free(base.bytes);
 }
 
@@ -285,16 +325,17 @@ test_delta_of_another_key(void **state)
 
 struct model {
     bool                         program[KEYS], campaign[KEYS], affiliate[KEYS], link[KEYS], api_key[KEYS],
-        api_user[KEYS];
+        api_user[KEYS], form[KEYS];
     struct tracker_program_row   programs[KEYS];
     struct tracker_campaign_row  campaigns[KEYS];
     struct tracker_affiliate_row affiliates[KEYS];
     struct tracker_link_row      links[KEYS];
     struct tracker_api_key_row   api_keys[KEYS];
     struct tracker_api_user_row  api_users[KEYS];
+    struct tracker_form_row      forms[KEYS];
 };
 
-static char     codes[KEYS][TRACKER_CODE_MAX + 1];
+static char     codes[KEYS][TRACKER_CODE_MAX + 1], form_keys[KEYS][TRACKER_FORM_KEY_MAX + 1];
 static uint32_t ids[KEYS];
 static uint8_t  hashes[KEYS][TRACKER_API_KEY_HASH_LEN];
 
@@ -307,6 +348,7 @@ draw_keys(void)
         size_t len = strlen(codes[i]), want = len + testing_below(TRACKER_CODE_MAX - len + 1);
         memset(codes[i] + len, "x.-_~Z"[testing_below(6)], want - len);
         codes[i][want] = 0;
+        snprintf(form_keys[i], sizeof(form_keys[i]), "%zu_%.*s", i, (int) testing_below(60), KEY_1);
         for (size_t j = 0; j < sizeof(hashes[i]); j++)
             hashes[i][j] = (uint8_t) testing_below(256);
         hashes[i][0] = (uint8_t) i;
@@ -337,6 +379,28 @@ draw_limits(void)
 
     return (struct tracker_limits){ starts, testing_below(2) ? starts + 1 : 0, testing_magnitude(40),
                                     (uint32_t) testing_below(UINT32_MAX), (uint32_t) testing_below(UINT32_MAX) };
+}
+
+static void
+draw_form(struct tracker_form_row *form, const char *key)
+{
+    *form = a_form(key);
+    form->id = (uint32_t) (1 + testing_below(UINT32_MAX));
+    form->program = (uint32_t) (1 + testing_below(9));
+    form->affiliate = (uint32_t) testing_below(9);
+    form->state = (uint8_t) (1 + testing_below(4));
+    form->after = (uint8_t) (1 + testing_below(3));
+    form->options = (uint8_t) testing_below(2);
+    form->min_fill_ms = (uint32_t) testing_below(TRACKER_FORM_FILL_MAX_MS + 1);
+    form->rate_minute = (uint32_t) testing_magnitude(32);
+    form->done.len = 1 + testing_below(form->done.len);
+    if (form->after != TRACKER_FORM_AFTER_AUTOLOGIN && testing_below(2))
+        form->wait = TRACKER_STR_NONE;
+    if (form->after != TRACKER_FORM_AFTER_URL && testing_below(2))
+        form->after_url = TRACKER_STR_NONE;
+    form->frame_ancestors.len = testing_below(form->frame_ancestors.len + 1);
+    if (testing_below(2))
+        form->origins = TRACKER_STR_NONE;
 }
 
 static void
@@ -392,6 +456,8 @@ draw_row(struct model *m, size_t i)
     m->api_users[i].networks.len = testing_below(3) * TRACKER_NETWORK_LEN;
     m->api_users[i].options = (uint8_t) testing_below(4);
     m->api_users[i].secret.len = testing_below(m->api_users[i].secret.len + 1);
+    m->form[i] = testing_below(2);
+    draw_form(&m->forms[i], form_keys[i]);
 }
 
 /* Each kind is left out altogether at times: an empty section beside full ones. */
@@ -399,7 +465,7 @@ static struct tracker_snapshot_builder *
 draw_model(struct model *m)
 {
     struct tracker_snapshot_builder *b = new_builder();
-    size_t                           start = testing_below(KEYS), kinds = testing_below(64);
+    size_t                           start = testing_below(KEYS), kinds = testing_below(128);
 
     for (size_t n = 0; n < KEYS; n++) {
         size_t i = (start + n) % KEYS;
@@ -410,6 +476,7 @@ draw_model(struct model *m)
         m->link[i] &= kinds >> 3 & 1;
         m->api_key[i] &= kinds >> 4 & 1;
         m->api_user[i] &= kinds >> 5 & 1;
+        m->form[i] &= kinds >> 6 & 1;
         if (m->program[i])
             assert_int_equal(tracker_snapshot_add_program(b, &m->programs[i]), 0);
         if (m->campaign[i])
@@ -422,6 +489,8 @@ draw_model(struct model *m)
             assert_int_equal(tracker_snapshot_add_api_key(b, &m->api_keys[i]), 0);
         if (m->api_user[i])
             assert_int_equal(tracker_snapshot_add_api_user(b, &m->api_users[i]), 0);
+        if (m->form[i])
+            assert_int_equal(tracker_snapshot_add_form(b, &m->forms[i]), 0);
     }
     return b;
 }
@@ -447,6 +516,7 @@ compare(const struct tracker_snapshot *s, const struct model *under, const struc
         EXPECT(link, tracker_snapshot_link(s, testing_str(codes[i]), &row), assert_link);
         EXPECT(api_key, tracker_snapshot_api_key(s, hashes[i], &row), assert_api_key);
         EXPECT(api_user, tracker_snapshot_api_user(s, ids[i], &row), assert_api_user);
+        EXPECT(form, tracker_snapshot_form(s, testing_str(form_keys[i]), &row), assert_form);
     }
 }
 
@@ -476,6 +546,7 @@ main(void)
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_no_rows),
         cmocka_unit_test(test_longest_rows),
+        cmocka_unit_test(test_longest_form),
         cmocka_unit_test(test_networks_are_sorted),
         cmocka_unit_test(test_equal_hashes),
         cmocka_unit_test(test_probes_are_few),

@@ -72,6 +72,75 @@ long_url(size_t len)
 }
 
 static void
+bad_forms(struct tracker_snapshot_builder *b)
+{
+    static char long_text[TRACKER_PAGE_MAX + 1];
+
+    memset(long_text, 'a', sizeof(long_text));
+    BAD(form, a_form("f"), row.id = 0);
+    BAD(form, a_form("f"), row.program = 0);
+    BAD(form, a_form("f"), row.state = 0);
+    BAD(form, a_form("f"), row.state = 5);
+    BAD(form, a_form("f"), row.after = 0);
+    BAD(form, a_form("f"), row.after = 4);
+    BAD(form, a_form("f"), row.options = 2);
+    BAD(form, a_form("f"), row.min_fill_ms = TRACKER_FORM_FILL_MAX_MS + 1);
+    BAD(form, a_form("f"), row.key = TRACKER_STR_NONE);
+    BAD(form, a_form("f"), row.key = testing_str("a/b"));
+    BAD(form, a_form("f"), row.key = testing_str("a.b"));
+    BAD(form, a_form("f"), row.key = testing_str(KEY_1 "1"));
+    BAD(form, a_form("f"), row.definition = TRACKER_STR_NONE);
+    BAD(form, a_form("f"), row.definition.len--);
+    BAD(form, a_form("f"), row.definition = ((struct tracker_str){ long_text, TRACKER_FORM_MAX + 1 }));
+    BAD(form, a_form("f"), row.page = TRACKER_STR_NONE);
+    BAD(form, a_form("f"), row.page = testing_str("\1V2;")); /* a third field */
+    BAD(form, a_form("f"), row.page = testing_str("\1?"));
+    BAD(form, a_form("f"), row.done = TRACKER_STR_NONE);
+    BAD(form, a_form("f"), row.done = testing_str("\1S1,2;"));
+    BAD(form, a_form("f"), row.wait = TRACKER_STR_NONE); /* it leads to the platform */
+    BAD(form, a_form("f"), row.wait = testing_str("\1"));
+    BAD(form, a_form("f"), row.page = ((struct tracker_str){ long_text, TRACKER_PAGE_MAX + 1 }));
+    BAD(form, a_form("f"), row.after_url = testing_str("/thanks"));
+    BAD(form, a_form("f"), row.after_url = testing_str("https://shop.example/\nx"));
+    BAD(form, a_form("f"), row.after_url = long_url(TRACKER_URL_MAX + 1));
+    BAD(form, a_form("f"), (row.after = TRACKER_FORM_AFTER_URL, row.after_url = TRACKER_STR_NONE));
+    BAD(form, a_form("f"), row.frame_ancestors = testing_str("'self'; script-src *"));
+    BAD(form, a_form("f"), row.frame_ancestors = testing_str("'self', *"));
+    BAD(form, a_form("f"), row.frame_ancestors = testing_str("'self'\r\nX: y"));
+    BAD(form, a_form("f"), row.frame_ancestors = testing_str("\xc3\xa9.example"));
+    BAD(form, a_form("f"), row.frame_ancestors = ((struct tracker_str){ long_text, TRACKER_ORIGINS_MAX + 1 }));
+    tracker_snapshot_builder_free(b);
+}
+
+static void
+bad_origins(struct tracker_snapshot_builder *b)
+{
+    BAD(form, a_form("f"), row.origins = testing_str("https://shop.example"));
+    BAD(form, a_form("f"), row.origins = testing_str("\n"));
+    BAD(form, a_form("f"), row.origins = testing_str("https://a.example\n\n"));
+    BAD(form, a_form("f"), row.origins = testing_str("https://a.example/\n"));
+    BAD(form, a_form("f"), row.origins = testing_str("https://a.example?x\n"));
+    BAD(form, a_form("f"), row.origins = testing_str("https://a.example#\n"));
+    BAD(form, a_form("f"), row.origins = testing_str("https://A.example\n"));
+    BAD(form, a_form("f"), row.origins = testing_str("HTTPS://a.example\n"));
+    BAD(form, a_form("f"), row.origins = testing_str("https://\n"));
+    BAD(form, a_form("f"), row.origins = testing_str("https://a.example:0\n"));
+    BAD(form, a_form("f"), row.origins = testing_str("https://me@a.example\n"));
+    BAD(form, a_form("f"), row.origins = testing_str("*\n"));
+    BAD(form, a_form("f"), row.origins = testing_str("null\n"));
+    BAD(form, a_form("f"), row.origins = testing_str("https://a.example\r\n"));
+    BAD(form, a_form("f"), row.origins = TRACKER_STR("https://a.example\0\n"));
+    tracker_snapshot_builder_free(b);
+}
+
+static void
+test_form_bounds(void **state)
+{
+    bad_forms(new_builder());
+    bad_origins(new_builder());
+}
+
+static void
 test_bounds(void **state)
 {
     static char                      longest[TRACKER_TEMPLATE_MAX + 1];
@@ -178,8 +247,9 @@ test_duplicates(void **state)
     struct tracker_link_row      link = a_link("winter");
     struct tracker_api_key_row   api_key = an_api_key(0xab);
     struct tracker_api_user_row  api_user = an_api_user();
+    struct tracker_form_row      form = a_form("contact");
 
-    link.id = 99;
+    link.id = form.id = 99;
     for (int rows = 0; rows < SNAPSHOT_SECTIONS; rows++) {
         struct tracker_snapshot_builder *b = small_builder();
         uint8_t                         *bytes = NULL;
@@ -196,6 +266,8 @@ test_duplicates(void **state)
             tracker_snapshot_add_api_key(b, &api_key);
         if (rows == SNAPSHOT_API_USERS)
             tracker_snapshot_add_api_user(b, &api_user);
+        if (rows == SNAPSHOT_FORMS)
+            tracker_snapshot_add_form(b, &form);
         if (rows == SNAPSHOT_BLOBS)
             tracker_snapshot_add_blob(b, TRACKER_BLOB_DATACENTRES, DATACENTRES, DATACENTRES_LEN);
         assert_int_equal(tracker_snapshot_build(b, &keys, 1, 1, NULL, &bytes, &len), -EINVAL);
@@ -278,6 +350,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_form_bounds),
         cmocka_unit_test(test_code_alphabet),
         cmocka_unit_test(test_duplicates),
         cmocka_unit_test(test_deterministic),

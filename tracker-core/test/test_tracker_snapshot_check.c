@@ -106,6 +106,12 @@ platform_url(struct built *built)
     return program + SNAPSHOT_PROGRAM_FIXED + tracker_get16(program + 10);
 }
 
+static uint8_t *
+form_page(uint8_t *form)
+{
+    return form + SNAPSHOT_FORM_FIXED + form[45] + tracker_get32(form + 20);
+}
+
 static void
 networks_swap(uint8_t *two)
 {
@@ -157,6 +163,12 @@ test_structure(void **state)
         "snapshot has a record with a field out of bounds",
         "snapshot has a record with a field out of bounds",
         "snapshot has a record with a field out of bounds",
+        "snapshot has a record that passes the end of its section",
+        "snapshot has a record that passes the end of its section",
+        "snapshot has a record with a field out of bounds",
+        "snapshot has a record with a field out of bounds",
+        "snapshot has a record with a field out of bounds",
+        "snapshot has a record with a field out of bounds",
     };
 
     for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
@@ -164,6 +176,7 @@ test_structure(void **state)
         uint8_t     *h = built.bytes;
         uint8_t     *programs = h + SNAPSHOT_SECTIONS_AT;
         uint8_t     *links = programs + SNAPSHOT_LINKS * SNAPSHOT_SECTION_LEN;
+        uint8_t     *form = record_of(&built, SNAPSHOT_FORMS);
         uint8_t     *link = record_of(&built, SNAPSHOT_LINKS), *slot = slot_in(&built, SNAPSHOT_LINKS);
 
         switch (i) {
@@ -203,6 +216,12 @@ test_structure(void **state)
         case 33: record_of(&built, SNAPSHOT_API_USERS)[34] = 4; break;
         case 34: record_of(&built, SNAPSHOT_API_USERS)[35] = 1; break;
         case 35: networks_swap(record_of(&built, SNAPSHOT_API_USERS) + SNAPSHOT_API_USER_FIXED); break;
+        case 36: memset(form + 20, 0xff, 16); break; /* lengths that wrap 32 bits */
+        case 37: tracker_put16(form + 40, UINT16_MAX); break;
+        case 38: form[45]++; break;
+        case 39: form[SNAPSHOT_FORM_FIXED] = '/'; break;
+        case 40: form[SNAPSHOT_FORM_FIXED + form[45]] ^= 1; break;
+        case 41: form_page(form)[sizeof("<input value=\"")] = 'v'; break; /* behind 0x01: a mark that is none */
         }
         sign_again(&built);
         const char *error = open_error(built.bytes, built.len, KEYS_1);
@@ -283,6 +302,18 @@ test_unreachable_rows(void **state)
     }
 }
 
+/* Its page with nothing sent, as somebody opens it. */
+static void
+fill(const struct tracker_form_row *form)
+{
+    struct tracker_page_values values = { .form = form->definition, .token = TRACKER_STR("token") };
+    size_t                     len = tracker_page_fill(form->page, &values, NULL, 0);
+    char                      *out = malloc(len + 1);
+
+    assert_int_equal(tracker_page_fill(form->page, &values, out, len), len);
+    free(out);
+}
+
 /*
  * Damage at random under a valid MAC: whatever the checker makes of it, nothing
  * may crash, and what it accepts can be searched (the sanitizer looks).
@@ -309,6 +340,9 @@ test_random_damage(void **state)
             struct tracker_snapshot    s = { &file, NULL };
             struct tracker_link_row    link;
             struct tracker_program_row program;
+            struct tracker_form_row    form;
+            if (tracker_snapshot_form(&s, TRACKER_STR("contact"), &form))
+                fill(&form);
             tracker_snapshot_link(&s, TRACKER_STR("summer"), &link);
             tracker_snapshot_program(&s, 7, &program);
             accepted++;
