@@ -3,9 +3,9 @@
  *
  * Three steps.  Each candidate is judged by itself: does it belong to the
  * program, lie before the event and within its campaign's window (a coupon: its
- * dates).  Then the best means that has an eligible candidate is taken: for a
- * recurring event of a known customer the customer's own affiliates; else the
- * program's order of coupon, click id and cookie.  Within clicks, by id or by
+ * dates).  Then the best means that has an eligible candidate is taken: for what
+ * becomes of a lead the lead's own affiliate; for a recurring event of a known
+ * customer the customer's; else the program's order of coupon, click id and cookie.  Within clicks, by id or by
  * cookie, the program's rule picks the first touch, the last, or both.
  */
 #ifndef TRACKER_ATTRIBUTION_H
@@ -21,7 +21,8 @@ enum tracker_touch_source {
     TRACKER_TOUCH_COOKIE_FIRST = 3,
     TRACKER_TOUCH_CLICK_FIRST = 4, /* the first touch of the visitor who made the click that is named */
     TRACKER_TOUCH_COUPON = 5,
-    TRACKER_TOUCH_CUSTOMER = 6     /* who earned the customer's first conversion */
+    TRACKER_TOUCH_CUSTOMER = 6,    /* who earned the customer's first conversion */
+    TRACKER_TOUCH_LEAD = 7         /* who brought the lead that became the customer: decided when it came */
 };
 enum tracker_touch_verdict {
     TRACKER_TOUCH_WON = 0,

@@ -6,11 +6,14 @@
  */
 #include "tracker_attribution.h"
 
-#define CUSTOMER_RANK 0 /* before every means of the order */
+/* Before every means of the order. */
+#define LEAD_RANK     0
+#define CUSTOMER_RANK 1
 
 static enum tracker_touch_verdict judge(const struct tracker_touch *touch,
                                         const struct tracker_attribution_policy *policy, uint64_t event_ms);
 static unsigned rank(enum tracker_touch_source source, const struct tracker_attribution_policy *policy);
+static void share_lead(struct tracker_touch *touches, unsigned count);
 static void share_customer(struct tracker_touch *touches, unsigned count);
 static void share_clicks(struct tracker_touch *touches, unsigned count, unsigned best,
                          const struct tracker_attribution_policy *policy);
@@ -27,7 +30,9 @@ tracker_attribute(struct tracker_touch *touches, unsigned count,
         if (touches[i].verdict == TRACKER_TOUCH_WON && rank(touches[i].source, policy) < best)
             best = rank(touches[i].source, policy);
     }
-    if (best == CUSTOMER_RANK)
+    if (best == LEAD_RANK)
+        share_lead(touches, count);
+    else if (best == CUSTOMER_RANK)
         share_customer(touches, count);
     else if (best != UINT32_MAX)
         share_clicks(touches, count, best, policy);
@@ -83,6 +88,10 @@ judge(const struct tracker_touch *touch, const struct tracker_attribution_policy
     switch (touch->source) {
     case TRACKER_TOUCH_COUPON:
         return judge_coupon(touch, policy->program, event_ms);
+    case TRACKER_TOUCH_LEAD:
+        if (touch->affiliate == 0)
+            return TRACKER_TOUCH_UNKNOWN;
+        return touch->program == policy->program ? TRACKER_TOUCH_WON : TRACKER_TOUCH_OTHER_PROGRAM;
     case TRACKER_TOUCH_CUSTOMER:
         if (touch->affiliate == 0)
             return TRACKER_TOUCH_UNKNOWN;
@@ -106,6 +115,8 @@ rank(enum tracker_touch_source source, const struct tracker_attribution_policy *
     unsigned                 place = 0;
 
     switch (source) {
+    case TRACKER_TOUCH_LEAD:
+        return LEAD_RANK;
     case TRACKER_TOUCH_CUSTOMER:
         return CUSTOMER_RANK;
     case TRACKER_TOUCH_COUPON:
@@ -121,7 +132,19 @@ rank(enum tracker_touch_source source, const struct tracker_attribution_policy *
     }
     while (place < TRACKER_MEANS && policy->order[place] != means)
         place++;
-    return 1 + place;
+    return CUSTOMER_RANK + 1 + place;
+}
+
+/* A lead is one affiliate's: of several, which nobody writes, the first. */
+static void
+share_lead(struct tracker_touch *touches, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (touches[i].verdict == TRACKER_TOUCH_WON && touches[i].source == TRACKER_TOUCH_LEAD) {
+            touches[i].share_ppm = TRACKER_WHOLE_PPM;
+            return;
+        }
+    }
 }
 
 /* The parts were shares of one conversion: all of them are eligible, or none is. */
@@ -205,6 +228,8 @@ tracker_touch_source_name(enum tracker_touch_source source)
         return "coupon";
     case TRACKER_TOUCH_CUSTOMER:
         return "customer";
+    case TRACKER_TOUCH_LEAD:
+        return "lead";
     }
     return "unknown";
 }

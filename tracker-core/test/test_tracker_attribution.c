@@ -183,6 +183,7 @@ test_names(void **state)
     assert_string_equal(tracker_touch_source_name(TRACKER_TOUCH_CLICK_FIRST), "click_first");
     assert_string_equal(tracker_touch_source_name(TRACKER_TOUCH_COUPON), "coupon");
     assert_string_equal(tracker_touch_source_name(TRACKER_TOUCH_CUSTOMER), "customer");
+    assert_string_equal(tracker_touch_source_name(TRACKER_TOUCH_LEAD), "lead");
     assert_string_equal(tracker_touch_means_name(TRACKER_MEANS_COOKIE), "cookie");
 }
 
@@ -192,7 +193,8 @@ test_names(void **state)
 static void
 test_who_shares(void **state)
 {
-    enum { CLICK1 = TRACKER_TOUCH_CLICK_FIRST, COUPON = TRACKER_TOUCH_COUPON, CUSTOMER = TRACKER_TOUCH_CUSTOMER };
+    enum { CLICK1 = TRACKER_TOUCH_CLICK_FIRST, COUPON = TRACKER_TOUCH_COUPON, CUSTOMER = TRACKER_TOUCH_CUSTOMER,
+           LEAD = TRACKER_TOUCH_LEAD };
     static const struct {
         const char *what;
         struct {
@@ -214,6 +216,10 @@ test_who_shares(void **state)
         { "an unknown coupon", { { COUPON, 0, 0, 0 }, { LAST, 1, 2, 10 } }, false, NULL },
         { "a customer's sale", { { CUSTOMER, 0, 4, 0 }, { LAST, 1, 2, 10 } }, false, NULL },
         { "a customer's deposit", { { CUSTOMER, 0, 4, 10 }, { COUPON, 0, 1, 0 }, { CLICK, 1, 2, 0 } }, true, NULL },
+        { "a lead's registration", { { CLICK, 1, 2, 0 }, { COUPON, 0, 1, 0 }, { LEAD, 0, 4, 10 } }, false, NULL },
+        { "a lead before a customer", { { CUSTOMER, 0, 1, 0 }, { LEAD, 0, 4, 10 } }, true, NULL },
+        { "one of two leads", { { LEAD, 0, 4, 10 }, { LEAD, 0, 5, 0 } }, false, NULL },
+        { "a lead of nobody", { { LEAD, 0, 0, 0 }, { CLICK, 1, 2, 10 } }, false, NULL },
         { "a new one's deposit", { { CUSTOMER, 0, 0, 0 }, { CLICK, 1, 2, 10 } }, true, NULL },
     };
 

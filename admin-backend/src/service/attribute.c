@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "service/view.h"
-#include "store/coupon.h"
+#include "store/catalog.h"
 
 #define MS_PER_DAY UINT64_C(86400000)
 
@@ -13,6 +13,7 @@ static enum db_result add_named_click(const struct service *service, struct db *
                                       struct attribution *out, bool *early);
 static enum db_result add_coupon(struct db *db, const struct fact *fact, struct attribution *out);
 static enum db_result add_customer(struct db *db, const struct fact *fact, struct attribution *out);
+static enum db_result add_lead(struct db *db, const struct fact *fact, struct attribution *out);
 static enum db_result is_early(const struct service *service, struct db *db, const struct fact *fact,
                                const struct tracker_click_id *click, bool *early);
 
@@ -38,6 +39,8 @@ attribute(const struct service *service, struct db *db, const struct fact *fact,
         rc = add_coupon(db, fact, out);
     if (rc == DB_OK && fact->customer[0] != '\0')
         rc = add_customer(db, fact, out);
+    if (rc == DB_OK && fact->affiliate_id != 0)
+        rc = add_lead(db, fact, out);
     if (rc == DB_OK
         && tracker_attribute(out->touches, out->count, &out->policy, (uint64_t) fact->event_time_ms) > 0)
         out->verdict = ATTRIBUTION_WON;
@@ -144,6 +147,28 @@ add_customer(struct db *db, const struct fact *fact, struct attribution *out)
     return DB_OK;
 }
 
+/* Whose lead it was, was decided when it came: how long it took to become a customer is no matter. */
+static enum db_result
+add_lead(struct db *db, const struct fact *fact, struct attribution *out)
+{
+    int64_t        program = 0, link = 0, campaign = 0;
+    enum db_result rc = catalog_program_of(db, CATALOG_AFFILIATE, fact->affiliate_id, &program);
+
+    if (rc == DB_OK)
+        rc = lead_origin(db, fact->lead_id, fact->affiliate_id, &link, &campaign);
+    if (rc != DB_ROW && rc != DB_DONE)
+        return rc;
+    out->touches[out->count] = (struct tracker_touch){
+        .source = TRACKER_TOUCH_LEAD,
+        .program = (uint32_t) program,
+        .campaign = (uint32_t) campaign,
+        .affiliate = (uint32_t) fact->affiliate_id,
+    };
+    out->links[out->count] = link;
+    out->texts[out->count++] = fact->lead;
+    return DB_OK;
+}
+
 static enum db_result
 is_early(const struct service *service, struct db *db, const struct fact *fact, const struct tracker_click_id *click,
          bool *early)
@@ -164,14 +189,35 @@ is_early(const struct service *service, struct db *db, const struct fact *fact, 
 bool
 attribution_is_click(const struct tracker_touch *touch)
 {
-    return touch->source != TRACKER_TOUCH_COUPON && touch->source != TRACKER_TOUCH_CUSTOMER;
+    switch (touch->source) {
+    case TRACKER_TOUCH_COUPON:
+    case TRACKER_TOUCH_CUSTOMER:
+    case TRACKER_TOUCH_LEAD:
+        return false;
+    case TRACKER_TOUCH_CLICK_ID:
+    case TRACKER_TOUCH_CLICK_FIRST:
+    case TRACKER_TOUCH_COOKIE_LAST:
+    case TRACKER_TOUCH_COOKIE_FIRST:
+        break;
+    }
+    return true;
+}
+
+/* What its text is. */
+static const char *
+what_of(const struct tracker_touch *touch)
+{
+    if (attribution_is_click(touch))
+        return "click_id";
+    if (touch->source == TRACKER_TOUCH_LEAD)
+        return "lead_id";
+    return touch->source == TRACKER_TOUCH_COUPON ? "coupon" : "customer";
 }
 
 static json_t *
 why_touch(const struct tracker_touch *touch, const char *text)
 {
-    const char *what = attribution_is_click(touch)                ? "click_id"
-                       : touch->source == TRACKER_TOUCH_COUPON ? "coupon" : "customer";
+    const char *what = what_of(touch);
     json_t     *why = json_pack("{s:s, s:s, s:s, s:o, s:o}", "source", tracker_touch_source_name(touch->source), what,
                                 text, "verdict", tracker_touch_verdict_name(touch->verdict), "affiliate_id",
                                 view_id(touch->affiliate), "campaign_id", view_id(touch->campaign));
@@ -199,6 +245,8 @@ step_of(enum tracker_touch_source source)
         return tracker_touch_means_name(TRACKER_MEANS_COUPON);
     case TRACKER_TOUCH_CUSTOMER:
         return "customer";
+    case TRACKER_TOUCH_LEAD:
+        return "lead";
     }
     return NULL;
 }

@@ -103,6 +103,16 @@ refer_all(struct db *db, const struct derivation *d, const struct attribution *a
     return rc == DB_OK ? bind_customer(db, d, attribution, conversion_id) : rc;
 }
 
+/* The click that won, or that the lead which won came by; NULL: none. */
+static const char *
+click_of(const struct derivation *d, const struct attribution *attribution, unsigned touch)
+{
+    if (attribution_is_click(&attribution->touches[touch]))
+        return attribution->texts[touch];
+    return attribution->touches[touch].source == TRACKER_TOUCH_LEAD && d->fact.click_id[0] != '\0' ? d->fact.click_id
+                                                                                                  : NULL;
+}
+
 static enum db_result
 refer(struct db *db, const struct derivation *d, const struct attribution *attribution, unsigned touch, int part,
       int64_t conversion_id)
@@ -130,7 +140,8 @@ refer(struct db *db, const struct derivation *d, const struct attribution *attri
             .link_id = attribution->links[touch],
             .conversion_id = conversion_id,
             .event = d->fact.event,
-            .click_id = attribution_is_click(winner) ? attribution->texts[touch] : NULL,
+            .click_id = click_of(d, attribution, touch),
+            .lead_id = d->fact.lead_id == 0 ? NULL : d->fact.lead,
             .amount = d->fact.has_amount ? &d->fact.amount : NULL,
             .customer = d->fact.customer[0] == '\0' ? NULL : d->fact.customer,
             .why = text,

@@ -441,6 +441,16 @@ customer_complaint(struct db *db, int64_t program_id, const char *customer, int6
     return "its customer belongs to another affiliate";
 }
 
+static const char *
+lead_complaint(struct db *db, const char *lead, int64_t affiliate_id)
+{
+    int64_t id, link, campaign;
+
+    if (!view_parse_id(lead, &id) || lead_origin(db, id, affiliate_id, &link, &campaign) != DB_ROW)
+        return "its lead is not this affiliate's";
+    return NULL;
+}
+
 /*
  * NULL, or why the click does not earn this referral.  A key that was retired proves nothing any more, and
  * breaks nothing.
@@ -482,9 +492,12 @@ check_touch(void *ctx, struct db *db, struct db_stmt *row)
     const char *click = json_string_value(json_object_get(touch, "click_id"));
     const char *coupon = json_string_value(json_object_get(touch, "coupon"));
     const char *customer = json_string_value(json_object_get(touch, "customer"));
+    const char *lead = json_string_value(json_object_get(touch, "lead_id"));
 
     if (json_is_string(json_object_get(why, "manual")))
         complaint = NULL; /* a person decided, and said why */
+    else if (lead != NULL)
+        complaint = lead_complaint(db, lead, affiliate_id);
     else if (text == NULL && coupon != NULL)
         complaint = coupon_complaint(db, program_id, coupon, affiliate_id);
     else if (text == NULL && customer != NULL)

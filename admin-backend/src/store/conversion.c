@@ -77,8 +77,9 @@ conversion_insert(struct db *db, const struct fact *fact, const char *txid, cons
 {
     struct db_stmt *row = db_prepare(db, "INSERT INTO conversions (program_id, event, txid, status, amount_minor,"
                                          " currency, event_time_ms, click_id, journal_id, seq, created_us, coupon,"
-                                         " customer, verified)"
-                                         " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+                                         " customer, verified, affiliate_id, lead_id)"
+                                         " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14,"
+                                         " $15, $16)"
                                          " RETURNING id");
     enum db_result  rc;
 
@@ -100,6 +101,10 @@ conversion_insert(struct db *db, const struct fact *fact, const char *txid, cons
     db_bind_text(row, 12, or_null(fact->coupon));
     db_bind_text(row, 13, or_null(fact->customer));
     db_bind_int(row, 14, fact->auth != TRACKER_AUTH_PIXEL);
+    if (fact->affiliate_id != 0)
+        db_bind_int(row, 15, fact->affiliate_id);
+    if (fact->lead_id != 0)
+        db_bind_int(row, 16, fact->lead_id);
 
     rc = db_step(row);
     if (rc == DB_ROW)

@@ -1,5 +1,6 @@
 #include "store/fact.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include <jansson.h>
@@ -54,7 +55,7 @@ fact_read(struct db *db, struct fact_key key, struct fact *fact)
     enum db_result  rc = db_query(db, &row,
                                   "SELECT time_ms, received_ms, event_time_ms, program_id, api_user_id, status, auth,"
                                    " amount_minor, currency, click_id, cookie_first, cookie_last, event, txid, coupon,"
-                                   " customer, refund_id, tries FROM conversion_facts"
+                                   " customer, refund_id, tries, affiliate_id, lead_id FROM conversion_facts"
                                    " WHERE journal_id = $1 AND seq = $2 AND (outcome IS NULL OR outcome = 'parked')",
                                   "ii", key.journal_id, key.seq);
 
@@ -67,6 +68,8 @@ fact_read(struct db *db, struct fact_key key, struct fact *fact)
         .event_time_ms = db_int(row, "event_time_ms"),
         .program_id = db_int(row, "program_id"),
         .api_user_id = db_int(row, "api_user_id"),
+        .affiliate_id = db_int(row, "affiliate_id"),
+        .lead_id = db_int(row, "lead_id"),
         .status = (enum tracker_conversion_status) db_int(row, "status"),
         .auth = (enum tracker_conversion_auth) db_int(row, "auth"),
         .tries = (int) db_int(row, "tries"),
@@ -81,7 +84,23 @@ fact_read(struct db *db, struct fact_key key, struct fact *fact)
             && copy_text(fact->refund_id, sizeof(fact->refund_id), db_text(row, "refund_id"))
             && copy_amount(row, &fact->has_amount, &fact->amount);
     db_end(row);
+    if (fact->lead_id != 0)
+        snprintf(fact->lead, sizeof(fact->lead), "%lld", (long long) fact->lead_id);
     return sound ? DB_ROW : DB_CORRUPT;
+}
+
+enum db_result
+fact_say(struct db *db, const struct fact_said *said, uint64_t now_us)
+{
+    int64_t now_ms = (int64_t) (now_us / 1000);
+
+    return db_exec(db,
+                   "INSERT INTO conversion_facts (journal_id, seq, time_ms, received_ms, program_id, api_user_id, auth,"
+                   " status, event_time_ms, click_id, customer, event, txid, affiliate_id, lead_id)"
+                   " VALUES ($1, $2, $3, $3, $4, $5, $6, $7, $3, $8, $9, $10, $11, $12, $13)",
+                   "iiiiiiissssii", said->key.journal_id, said->key.seq, now_ms, said->program_id, said->api_user_id,
+                   (int64_t) TRACKER_AUTH_API_KEY, (int64_t) TRACKER_CONVERSION_PENDING, said->click_id,
+                   said->customer, said->event, said->txid, said->affiliate_id, said->lead_id);
 }
 
 enum db_result
@@ -210,6 +229,22 @@ link_owner_at(struct db *db, int64_t link_id, int64_t at_ms, struct link_owner *
     out->campaign_id = db_int(row, "campaign_id");
     out->program_id = db_int(row, "program_id");
     out->window_days = db_int(row, "window_days");
+    db_end(row);
+    return DB_ROW;
+}
+
+enum db_result
+lead_origin(struct db *db, int64_t lead_id, int64_t affiliate_id, int64_t *link_id, int64_t *campaign_id)
+{
+    struct db_stmt *row;
+    enum db_result  rc = db_query(db, &row,
+                                  "SELECT link_id, campaign_id FROM leads WHERE id = $1 AND affiliate_id = $2", "ii",
+                                  lead_id, affiliate_id);
+
+    if (rc != DB_ROW)
+        return rc;
+    *link_id = db_int(row, "link_id");
+    *campaign_id = db_int(row, "campaign_id");
     db_end(row);
     return DB_ROW;
 }

@@ -20,6 +20,7 @@ struct fact {
     struct fact_key key;
     int64_t         time_ms, received_ms, event_time_ms;
     int64_t         program_id, api_user_id;
+    int64_t         affiliate_id, lead_id; /* of a lead that became a trader; 0: neither */
     enum tracker_conversion_status status;
     enum tracker_conversion_auth   auth;
     bool            has_amount;
@@ -28,6 +29,7 @@ struct fact {
     char            cookie_first[TRACKER_CLICK_ID_LEN + 1], cookie_last[TRACKER_CLICK_ID_LEN + 1];
     char            event[33];
     char            txid[FACT_TEXT_MAX], coupon[FACT_TEXT_MAX], customer[FACT_TEXT_MAX], refund_id[FACT_TEXT_MAX];
+    char            lead[24];                           /* lead_id as text */
     int             tries;
 };
 
@@ -43,6 +45,14 @@ enum db_result fact_wake(struct db *db, int64_t program_id, const char *event, c
 /* One more failed try; at `limit` tries the fact is set aside as 'failed'. */
 enum db_result fact_failed(struct db *db, struct fact_key key, int limit, uint64_t retry_us);
 
+/* What a lead became: a fact that we say ourselves, journal 0.  Texts NULL: none. */
+struct fact_said {
+    struct fact_key key;
+    int64_t         program_id, api_user_id, affiliate_id, lead_id; /* api_user 0: none */
+    const char     *event, *txid, *customer, *click_id;
+};
+enum db_result fact_say(struct db *db, const struct fact_said *said, uint64_t now_us);
+
 /* ---- what a click id leads to ---- */
 
 /* How the program decides about that event; the defaults of the migration when it is gone. */
@@ -54,6 +64,9 @@ struct link_owner {
 };
 /* Owner and campaign of a link as of a time. DB_ROW, or DB_DONE: no such link then. */
 enum db_result link_owner_at(struct db *db, int64_t link_id, int64_t at_ms, struct link_owner *out);
+
+/* Where a lead's affiliate found it. DB_ROW, or DB_DONE: no such lead of that affiliate. */
+enum db_result lead_origin(struct db *db, int64_t lead_id, int64_t affiliate_id, int64_t *link_id, int64_t *campaign_id);
 
 enum journal_progress { JOURNAL_UNKNOWN, JOURNAL_BEHIND, JOURNAL_PASSED };
 /* Whether the database has committed that click's journal beyond it. */

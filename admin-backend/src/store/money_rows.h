@@ -32,6 +32,7 @@ struct referral_new {
     const struct tracker_money *amount; /* NULL: none */
     const char *why;        /* JSON */
     const char *customer;   /* NULL: none */
+    const char *lead_id;    /* NULL: none */
     int64_t     share_ppm;
     int         part;
     bool        verified;

@@ -5,9 +5,9 @@ referral_insert(struct db *db, const struct referral_new *referral, const struct
 {
     struct db_stmt *row = db_prepare(db, "INSERT INTO referrals (program_id, affiliate_id, campaign_id, link_id,"
                                          " conversion_id, event, status, click_id, amount_minor, currency, why,"
-                                         " created_us, updated_us, trader_id, part, share_ppm, verified)"
+                                         " created_us, updated_us, trader_id, part, share_ppm, verified, lead_id)"
                                          " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14,"
-                                         " $15, $16)"
+                                         " $15, $16, $17)"
                                          " RETURNING id");
     enum db_result  rc;
 
@@ -34,6 +34,7 @@ referral_insert(struct db *db, const struct referral_new *referral, const struct
     db_bind_int(row, 14, referral->part);
     db_bind_int(row, 15, referral->share_ppm);
     db_bind_int(row, 16, referral->verified);
+    db_bind_text(row, 17, referral->lead_id);
 
     rc = db_step(row);
     if (rc == DB_ROW)
