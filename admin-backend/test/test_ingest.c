@@ -10,108 +10,9 @@
  *
  * A real redis-server and a real database file; consumers are killed with SIGKILL.
  */
-#include "test_edge.h"
+#include "test_ingest.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
-
-#include "ingest/ingest.h"
 #include "store/click.h"
-
-struct world {
-    struct test_database db;
-    struct test_redis    redis;
-    struct ingest       *ingest;
-    pthread_t            thread;
-    unsigned             seed;
-};
-
-/* ---- the consumer, in a thread ---- */
-
-static void *
-ingest_thread(void *arg)
-{
-    ingest_run(arg);
-    return NULL;
-}
-
-static void
-ingest_begin(struct world *w)
-{
-    struct ingest_options options = {
-        .pool = w->db.pool, .keys = &w->db.keys, .redis = { .path = w->redis.socket },
-        .first = 0, .count = 8, .now_us = test_now_us,
-    };
-    w->ingest = ingest_new(&options);
-    assert_non_null(w->ingest);
-    assert_int_equal(pthread_create(&w->thread, NULL, ingest_thread, w->ingest), 0);
-}
-
-static void
-ingest_end(struct world *w)
-{
-    if (w->ingest == NULL)
-        return;
-    ingest_stop(w->ingest);
-    pthread_join(w->thread, NULL);
-    ingest_free(w->ingest);
-    w->ingest = NULL;
-}
-
-static int
-setup(void **state)
-{
-    struct world *w = calloc(1, sizeof(*w));
-    test_database_open(&w->db);
-    test_redis_open(&w->redis, w->db.dir);
-    const char *seed = getenv("TEST_SEED");
-    w->seed = seed != NULL ? (unsigned) strtoul(seed, NULL, 10) : (unsigned) (test_monotonic_ms() & 0xffff);
-    *state = w;
-    return 0;
-}
-
-static int
-teardown(void **state)
-{
-    struct world *w = *state;
-    ingest_end(w);
-    if (w->redis.client != NULL)
-        test_redis_kill(&w->redis);
-    test_database_close(&w->db);
-    free(w);
-    return 0;
-}
-
-/* ---- what must hold after each story ---- */
-
-static int64_t
-clicks(struct world *w)
-{
-    return test_int(w->db.pool, "SELECT count(*) AS n FROM clicks");
-}
-
-static long long
-waiting(struct world *w)
-{
-    long long sum = 0;
-    for (int p = 0; p < 8; p++)
-        sum += test_redis_do(&w->redis, "XLEN affiliate:events:{%d}", p);
-    return sum;
-}
-
-static void
-books_balance(struct world *w)
-{
-    assert_int_equal(test_int(w->db.pool, "SELECT count(*) AS n FROM journals"
-                                          " WHERE committed + quarantined + lost <> next_seq - 1"),
-                     0);
-    assert_int_equal(test_int(w->db.pool, "SELECT sum(committed) - (SELECT count(*) FROM clicks)"
-                                          " - (SELECT count(*) FROM impressions)"
-                                          " - (SELECT count(*) FROM conversion_facts)"
-                                          " - (SELECT count(*) FROM lead_facts)"
-                                          " - (SELECT count(*) FROM api_calls) AS n FROM journals"),
-                     0);
-}
 
 static void
 fill(struct test_edge *edge, unsigned count)
@@ -266,40 +167,6 @@ a_pack_too_early_is_asked_for_once_a_position(void **state)
 }
 
 /* ---- kills ---- */
-
-static enum ingest_step kill_at;
-static int              kill_countdown;
-
-static void
-kill_hook(void *ctx, enum ingest_step step)
-{
-    if (step == kill_at && --kill_countdown == 0)
-        kill(getpid(), SIGKILL);
-}
-
-/* A consumer in a process of its own, which dies at the nth passing of a step. */
-static void
-doomed_ingest(struct world *w, enum ingest_step step, int nth)
-{
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        char *error;
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        alarm(30);
-        struct ingest_options options = {
-            .pool = db_pool_open(w->db.url, 1, &error), .keys = &w->db.keys, .redis = { .path = w->redis.socket },
-            .first = 0, .count = 8, .now_us = test_now_us, .hook = kill_hook,
-        };
-        kill_at = step;
-        kill_countdown = nth;
-        ingest_run(ingest_new(&options));
-        _exit(0);
-    }
-    int status;
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL); /* the fault bit */
-}
 
 /* What was told is in the database, at whatever point the consumer died. */
 static void
@@ -881,125 +748,9 @@ the_pace_is_near_a_bare_insert(void **state)
     test_edge_free(edge);
 }
 
-/* One text of one row; "" when there is none. */
-struct wanted {
-    const char *sql;
-    char        text[512];
-};
-
-static enum db_result
-wanted_read(struct db *db, void *ctx)
-{
-    struct wanted  *wanted = ctx;
-    struct db_stmt *row;
-    enum db_result  rc = db_query(db, &row, wanted->sql, "");
-
-    if (rc != DB_ROW)
-        return rc == DB_DONE ? DB_OK : rc;
-    snprintf(wanted->text, sizeof(wanted->text), "%s", db_text(row, "t"));
-    db_end(row);
-    return DB_OK;
-}
-
-static void
-text_is(struct world *w, const char *sql, const char *expected)
-{
-    struct wanted wanted = { .sql = sql };
-    assert_int_equal(db_read(w->db.pool, wanted_read, &wanted), DB_OK);
-    assert_string_equal(wanted.text, expected);
-}
-
-/* Words of people as they wrote them, several values of one name, and who sent it: nothing of it may get lost here. */
-static void
-leads_arrive_word_for_word(void **state)
-{
-    struct world     *w = *state;
-    struct test_edge *edge = test_edge_new(&w->db.keys, 2);
-    char              uid[TRACKER_LEAD_HEX_LEN + 1], sql[256];
-    const char *const fields[] = { "email", "ada@example.com", "colour", "red", "first_name", "A\"d\\a\n", "colour",
-                                   "gr\xc3\xbcn", "note", "", NULL };
-
-    edge->kind = TRACKER_JOURNAL_MONEY;
-    struct tracker_lead lead = {
-        .kind = TRACKER_LEAD_API, .auth = TRACKER_AUTH_API_KEY, .program = 1, .api_user = 2, .affiliate = 3,
-        .flags = TRACKER_LEAD_SPAM, .key = TRACKER_STR("order 17"),
-        .click_id = TRACKER_STR("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abc"),
-        .ip = { "\xc0\x00\x02\x01", 4 }, .user_agent = TRACKER_STR("curl/7.88"), .language = TRACKER_STR("de"),
-        .referrer = TRACKER_STR("https://partner.example/"),
-    };
-    test_edge_lead(edge, lead, fields, uid);
-    ingest_begin(w);
-    test_edge_send(edge, &w->redis, 1, 1);
-    TEST_AWAIT(test_edge_acked(edge, &w->redis, 2));
-    snprintf(sql, sizeof(sql), "SELECT count(*) AS n FROM lead_facts WHERE lead_uid = '%s' AND kind = 1 AND auth = 1"
-                               " AND api_user_id = 2 AND form_id IS NULL AND affiliate_id = 3 AND flags = 3", uid);
-    assert_int_equal(test_int(w->db.pool, sql), 1);
-    text_is(w, "SELECT fields AS t FROM lead_facts",
-            "{\"email\":\"ada@example.com\",\"colour\":[\"red\",\"gr\xc3\xbcn\"],\"first_name\":\"A\\\"d\\\\a\\u000a\","
-            "\"note\":\"\"}");
-    text_is(w, "SELECT idempotency_key || '|' || click_id || '|' || language || '|' || user_agent || '|' || referrer AS t"
-               " FROM lead_facts",
-            "order 17|0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abc|de|curl/7.88|https://partner.example/");
-    assert_int_equal(test_int(w->db.pool, "SELECT count(*) AS n FROM lead_facts WHERE ip = x'c0000201'"), 1);
-    books_balance(w);
-    test_edge_free(edge);
-}
-
-/* A lead that its own edge could not have written, and a line of the log with a code that would break out of a page. */
-static void
-hostile_leads_and_calls_are_set_aside(void **state)
-{
-    struct world     *w = *state;
-    struct test_edge *edge = test_edge_new(&w->db.keys, 2);
-    uint8_t           id[TRACKER_LEAD_ID_LEN], content[16], pairs[TRACKER_LEAD_FIELDS_MAX], payload[TRACKER_EVENT_MAX];
-    const char *const fields[] = { "email", "ada@example.com", NULL };
-    struct tracker_lead lead = { .kind = TRACKER_LEAD_FORM, .program = 1, .form = 2 };
-    struct tracker_api_call call = {
-        .api_user = 7, .program = 1, .count = 3, .status = 403, .code = TRACKER_STR("key_expired"),
-        .method = TRACKER_STR("POST"), .path = TRACKER_STR("/api/v1/leads"), .key_prefix = TRACKER_STR("aff_12ab"),
-        .ip = { "\xc0\x00\x02\x01", 4 }, .user_agent = TRACKER_STR("\xff\xfe"),
-    };
-    char   uid[TRACKER_LEAD_HEX_LEN + 1];
-    size_t len, good;
-
-    test_edge_lead(edge, lead, fields, uid); /* 1: sound */
-    test_edge_make_lead(edge, &lead, fields, id, content, pairs);
-    good = tracker_lead_encode(&lead, payload, sizeof(payload));
-    for (len = 0; len < good; len++) /* cut anywhere */
-        test_edge_record(edge, TRACKER_EVENT_LEAD, payload, len);
-    lead.program = 0;
-    good = tracker_lead_encode(&lead, payload, sizeof(payload));
-    test_edge_record(edge, TRACKER_EVENT_LEAD, payload, good);
-    uint64_t first_call = edge->next;
-    good = tracker_api_call_encode(&call, payload, sizeof(payload));
-    assert_true(good > 0);
-    test_edge_record(edge, TRACKER_EVENT_API_CALL, payload, good);
-    test_edge_record(edge, TRACKER_EVENT_API_CALL, payload, good - 1);
-    call.status = 999999;
-    good = tracker_api_call_encode(&call, payload, sizeof(payload));
-    test_edge_record(edge, TRACKER_EVENT_API_CALL, payload, good);
-
-    ingest_begin(w);
-    test_edge_send(edge, &w->redis, 1, (uint32_t) edge->next - 1);
-    TEST_AWAIT(test_edge_acked(edge, &w->redis, edge->next));
-    /* What ends between two fields is a smaller lead; without id, content or program none is left. */
-    assert_int_equal(test_int(w->db.pool, "SELECT count(*) AS n FROM lead_facts WHERE program_id = 0"
-                                          " OR length(content) <> 16 OR length(lead_uid) <> 32"),
-                     0);
-    assert_int_equal(test_int(w->db.pool, "SELECT count(*) AS n FROM lead_facts WHERE fields <> '{}'"), 1);
-    assert_int_equal(test_int(w->db.pool, "SELECT count(*) AS n FROM api_calls"), 1);
-    assert_int_equal(test_int(w->db.pool, "SELECT seq AS n FROM api_calls WHERE count = 3 AND status = 403"
-                                          " AND code = 'key_expired' AND key_prefix = 'aff_12ab' AND lead_uid IS NULL"),
-                     (int64_t) first_call);
-    assert_int_equal(test_int(w->db.pool, "SELECT count(*) AS n FROM quarantine WHERE reason <> 'bad_payload'"), 0);
-    books_balance(w);
-    test_edge_free(edge);
-}
-
 int
 main(void)
 {
-#define STORY(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         STORY(packs_in_order_become_rows),
         STORY(a_click_keeps_the_id_that_the_visitor_got),
@@ -1020,8 +771,6 @@ main(void)
         STORY(rubbish_in_the_stream_stops_nobody),
         STORY(broken_records_are_set_aside_one_by_one),
         STORY(conversions_and_odd_bytes_arrive),
-        STORY(leads_arrive_word_for_word),
-        STORY(hostile_leads_and_calls_are_set_aside),
         STORY(the_pace_is_near_a_bare_insert),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

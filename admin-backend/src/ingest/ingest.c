@@ -59,6 +59,8 @@ ingest_new(const struct ingest_options *options)
     wire_init(&ingest->wire, options->redis, "ingest");
     ingest->facts = facts_new(options->pool, options->keys, options->now_us);
     ingest->sealers = sealers_new(options->keys);
+    ingest->service = (struct service){ .pool = options->pool, .keys = options->keys, .now_us = options->now_us };
+    ingest->deciding = true; /* those that a predecessor left */
     ingest->partitions = calloc(options->count, sizeof(*ingest->partitions));
     if (ingest->facts == NULL || ingest->sealers == NULL || ingest->partitions == NULL) {
         ingest_free(ingest);
@@ -132,6 +134,8 @@ ingest_run(struct ingest *ingest)
 
         if (connected)
             ingest_housekeeping(ingest);
+        if (ingest->deciding || wire_now_ms() >= ingest->decide_at_ms)
+            ingest_decide(ingest);
         if (ingest->batch > 0)
             ingest_commit(ingest);
         else if (!ingest->welcomed || !ingest_read(ingest))
@@ -318,7 +322,7 @@ ingest_read(struct ingest *ingest)
     struct wire_args args;
 
     snprintf(count, sizeof(count), "%u", ingest->count);
-    snprintf(block, sizeof(block), "%u", BLOCK_MS);
+    snprintf(block, sizeof(block), "%u", ingest->deciding ? 1 : BLOCK_MS); /* 0 were for ever */
     wire_args_init(&args);
     wire_args_text(&args, "XREAD");
     wire_args_text(&args, "COUNT");
@@ -401,6 +405,8 @@ ingest_commit(struct ingest *ingest)
         ingest->failing = DB_OK;
         ingest->commit_wait_ms = COMMIT_FIRST_MS;
         ingest_hook(ingest, INGEST_AFTER_COMMIT);
+        ingest->deciding |= facts_leads(ingest->facts) != ingest->leads;
+        ingest->leads = facts_leads(ingest->facts);
         ingest_settle(ingest);
         return;
     }

@@ -10,6 +10,7 @@
 #include "ingest/ingest.h"
 #include "ingest/sealers.h"
 #include "service/facts.h"
+#include "service/service.h"
 
 struct ingest_partition {
     unsigned                 number;
@@ -37,6 +38,10 @@ struct ingest {
     struct ingest_partition *partitions;
     uint64_t                 incarnation;
     atomic_bool              stop;
+    struct service           service; /* to decide leads with */
+    uint64_t                 leads;   /* committed */
+    bool                     deciding; /* there may be leads that nobody has decided */
+    uint64_t                 decide_at_ms;
     _Atomic uint64_t         committed, quarantined;
     _Atomic uint64_t         heard_ms; /* monotonic: of the last answer to a read, while commits go well */
 
@@ -67,6 +72,11 @@ bool ingest_tell(struct ingest *ingest);
 bool ingest_tell_all(struct ingest *ingest);
 /* Acks of journals that ended long ago go. */
 bool ingest_sweep(struct ingest *ingest);
+
+/* ---- leads ---- */
+
+/* Decides some that wait, and tells the edges. */
+void ingest_decide(struct ingest *ingest);
 
 /* ---- cursors ---- */
 

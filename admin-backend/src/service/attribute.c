@@ -27,7 +27,7 @@ attribute(const struct service *service, struct db *db, const struct fact *fact,
     rc = program_policy(db, fact->program_id, fact->event, &out->policy);
     if (rc == DB_OK)
         rc = add_named_click(service, db, fact, out, &early);
-    if (rc == DB_OK && early) {
+    if (rc == DB_OK && early && fact->affiliate_id == 0) {
         out->verdict = ATTRIBUTION_TOO_EARLY;
         return rc;
     }

@@ -44,6 +44,8 @@ may_find_somebody(const struct derivation *d, const struct attribution *attribut
 {
     const struct fact *fact = &d->fact;
 
+    if (fact->lead_id != 0)
+        return false; /* it says itself all that there is to know */
     for (unsigned i = 0; i < attribution->count; i++) {
         if (attribution->touches[i].verdict != TRACKER_TOUCH_UNKNOWN
             && attribution->touches[i].verdict != TRACKER_TOUCH_NOT_RECURRING)

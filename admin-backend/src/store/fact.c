@@ -89,6 +89,46 @@ fact_read(struct db *db, struct fact_key key, struct fact *fact)
     return sound ? DB_ROW : DB_CORRUPT;
 }
 
+static const char *
+or_null(const char *text)
+{
+    return text[0] == '\0' ? NULL : text;
+}
+
+enum db_result
+fact_insert(struct db *db, const struct fact *fact)
+{
+    struct db_stmt *row = db_prepare(db, "INSERT INTO conversion_facts (journal_id, seq, time_ms, received_ms,"
+                                         " program_id, api_user_id, auth, status, event_time_ms, click_id,"
+                                         " cookie_first, cookie_last, event, txid, affiliate_id, lead_id)"
+                                         " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,"
+                                         " $16)");
+    enum db_result  rc;
+
+    if (row == NULL)
+        return DB_FAILED;
+    db_bind_int(row, 1, fact->key.journal_id);
+    db_bind_int(row, 2, fact->key.seq);
+    db_bind_int(row, 3, fact->time_ms);
+    db_bind_int(row, 4, fact->received_ms);
+    db_bind_int(row, 5, fact->program_id);
+    db_bind_int(row, 6, fact->api_user_id);
+    db_bind_int(row, 7, fact->auth);
+    db_bind_int(row, 8, fact->status);
+    db_bind_int(row, 9, fact->event_time_ms);
+    db_bind_text(row, 10, or_null(fact->click_id));
+    db_bind_text(row, 11, or_null(fact->cookie_first));
+    db_bind_text(row, 12, or_null(fact->cookie_last));
+    db_bind_text(row, 13, fact->event);
+    db_bind_text(row, 14, or_null(fact->txid));
+    if (fact->affiliate_id != 0)
+        db_bind_int(row, 15, fact->affiliate_id);
+    db_bind_int(row, 16, fact->lead_id);
+    rc = db_step(row);
+    db_end(row);
+    return rc == DB_DONE ? DB_OK : rc;
+}
+
 enum db_result
 fact_say(struct db *db, const struct fact_said *said, uint64_t now_us)
 {

@@ -20,7 +20,7 @@ struct fact {
     struct fact_key key;
     int64_t         time_ms, received_ms, event_time_ms;
     int64_t         program_id, api_user_id;
-    int64_t         affiliate_id, lead_id; /* of a lead that became a trader; 0: neither */
+    int64_t         affiliate_id, lead_id; /* of a lead, new or turned trader: whose it was said to be; 0: neither */
     enum tracker_conversion_status status;
     enum tracker_conversion_auth   auth;
     bool            has_amount;
@@ -45,6 +45,8 @@ enum db_result fact_wake(struct db *db, int64_t program_id, const char *event, c
 /* One more failed try; at `limit` tries the fact is set aside as 'failed'. */
 enum db_result fact_failed(struct db *db, struct fact_key key, int limit, uint64_t retry_us);
 
+/* What a new lead says, under its own record's key: no amount, coupon or refund. */
+enum db_result fact_insert(struct db *db, const struct fact *fact);
 /* What a lead became: a fact that we say ourselves, journal 0.  Texts NULL: none. */
 struct fact_said {
     struct fact_key key;

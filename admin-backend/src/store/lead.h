@@ -25,4 +25,45 @@ extern const struct row_table lead_table;
 /* DB_ROW, DB_DONE. */
 enum db_result lead_by_uid(struct db *db, const char *uid, struct lead_row *out);
 
+/* ---- who else is that person ---- */
+
+struct lead_person {
+    int64_t     program_id, source_id; /* source 0: none; leads of none are of one source */
+    bool        within_source;         /* else the whole program */
+    const char *email_key, *phone_key; /* NULL: none */
+};
+/* The first lead of that person that is no test; *id 0: there is none. *by_phone: the phone says so, the e-mail not. */
+enum db_result lead_first_of(struct db *db, const struct lead_person *person, int64_t *id, bool *by_phone);
+/* Whether the program's platform knows that person as a trader. */
+enum db_result lead_has_trader(struct db *db, const struct lead_person *person, bool *has);
+
+/* ---- who sends ---- */
+
+/* What an API user or form says of the leads that come by it. */
+struct lead_sender {
+    int64_t source_id; /* 0: none */
+    bool    test, cpa; /* cpa: each becomes a trader with an account */
+};
+/* DB_ROW, or DB_DONE: there is none. */
+enum db_result lead_sender_api_user(struct db *db, int64_t id, struct lead_sender *out);
+enum db_result lead_sender_form(struct db *db, int64_t id, struct lead_sender *out);
+
+/* ---- the log ---- */
+
+/* One submission and what became of it; ids 0: none. */
+struct lead_log_row {
+    int64_t     at_us, journal_id, seq, lead_id, program_id, api_user_id, form_id, source_id, affiliate_id, agent_id,
+        department_id;
+    const char *uid, *kind, *verdict, *reason, *email;
+};
+enum db_result lead_log_insert(struct db *db, const struct lead_log_row *row);
+
+/* What a decided fact led to: its lead, or the one it is a duplicate of. */
+struct lead_outcome {
+    int64_t lead_id;      /* 0: none */
+    char    uid[33];      /* of that lead, or "" */
+    bool    no_autologin; /* the person had an account, or the lead is a duplicate that was allowed */
+};
+enum db_result lead_log_outcome(struct db *db, int64_t journal_id, int64_t seq, struct lead_outcome *out);
+
 #endif

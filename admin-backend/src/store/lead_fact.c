@@ -188,8 +188,10 @@ lead_fact_read(struct db *db, struct fact_key key, struct lead_fact *out)
             && copy_text(out->cookie_last, sizeof(out->cookie_last), db_text(row, "cookie_last"))
             && (out->kind == TRACKER_LEAD_API || out->kind == TRACKER_LEAD_FORM) && out->fields != NULL;
     db_end(row);
-    if (!sound)
+    if (!sound) {
         lead_fact_free(out);
+        *out = (struct lead_fact){ .key = key, .kind = TRACKER_LEAD_API };
+    }
     return sound ? DB_ROW : DB_CORRUPT;
 }
 

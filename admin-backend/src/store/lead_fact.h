@@ -54,7 +54,7 @@ struct lead_fact {
 
 /* Keys of facts that are undecided and due, those that arrived first before the others. *count in: room, out: found. */
 enum db_result lead_fact_open(struct db *db, uint64_t now_us, struct fact_key *keys, int *count);
-/* DB_ROW when there and still undecided, DB_DONE when somebody was faster. Impossible columns are DB_CORRUPT. */
+/* DB_ROW when there and still undecided, DB_DONE when somebody was faster. Impossible columns: DB_CORRUPT, *out empty. */
 enum db_result lead_fact_read(struct db *db, struct fact_key key, struct lead_fact *out);
 void           lead_fact_free(struct lead_fact *fact);
 /* outcome: see lead_facts.outcome. */
