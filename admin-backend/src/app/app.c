@@ -97,6 +97,7 @@ app_service(struct app *app)
         .now_us = app_now_us,
         .base_url = app->config.base_url,
         .click_path = app->config.click_path,
+        .form_path = app->config.form_path,
     };
 }
 

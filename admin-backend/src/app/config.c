@@ -18,6 +18,7 @@ static const char *config_listen(struct config *config, const char *value);
 static const char *config_key_file(struct config *config, const char *value);
 static const char *config_base_url(struct config *config, const char *value);
 static const char *config_click_path(struct config *config, const char *value);
+static const char *config_form_path(struct config *config, const char *value);
 static const char *config_partitions(struct config *config, const char *value);
 static const char *config_state(struct config *config, const char *value);
 static const char *config_log_level(struct config *config, const char *value);
@@ -31,6 +32,7 @@ static const struct {
 } config_keys[] = {
     { "database", config_database },     { "redis", config_redis },   { "listen", config_listen },
     { "key_file", config_key_file },     { "base_url", config_base_url }, { "click_path", config_click_path },
+    { "form_path", config_form_path },
     { "partitions", config_partitions }, { "state", config_state },   { "log_level", config_log_level },
     { "detection.agents", config_agents }, { "detection.datacentres", config_datacentres },
 };
@@ -60,6 +62,7 @@ config_clear(struct config *config)
     free(config->key_file);
     free(config->base_url);
     free(config->click_path);
+    free(config->form_path);
     free(config->state);
     free(config->agents);
     free(config->datacentres);
@@ -286,8 +289,9 @@ config_base_url(struct config *config, const char *value)
     return NULL;
 }
 
+/* NULL, or what is wrong with a location's path. */
 static const char *
-config_click_path(struct config *config, const char *value)
+config_location(char **member, const char *value)
 {
     for (const char *c = value; *c != '\0'; c++) {
         if ((unsigned char) *c <= ' ' || (unsigned char) *c > '~' || *c == '?' || *c == '#')
@@ -295,8 +299,20 @@ config_click_path(struct config *config, const char *value)
     }
     if (value[0] != '/')
         return "begins with a slash";
-    config_replace(&config->click_path, value);
+    config_replace(member, value);
     return NULL;
+}
+
+static const char *
+config_click_path(struct config *config, const char *value)
+{
+    return config_location(&config->click_path, value);
+}
+
+static const char *
+config_form_path(struct config *config, const char *value)
+{
+    return config_location(&config->form_path, value);
 }
 
 static const char *

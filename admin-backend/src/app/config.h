@@ -41,6 +41,7 @@ struct config {
     char          *key_file;
     char          *base_url;   /* no slash at its end */
     char          *click_path; /* what stands between base_url and a link's code; NULL: "/c/" */
+    char          *form_path;  /* ... and a form's key; NULL: "/f/" */
     char          *state;      /* a folder; lock and control socket live there */
     char          *agents, *datacentres; /* files in the place of the built-in lists; NULL: those */
     unsigned       partitions;

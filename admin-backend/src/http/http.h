@@ -132,6 +132,11 @@ bool body_text(const struct http_request *request, struct http_answer *answer, c
 /* Every member of the body is one of names (NULL-terminated); an absent body counts as {}. False: answered. */
 bool body_only(const struct http_request *request, struct http_answer *answer, const char *const names[]);
 
+/* ---- forms (forms.c) ---- */
+
+void form_code(struct http_request *request, struct http_answer *answer);
+void form_look(struct http_request *request, struct http_answer *answer);
+
 /* ---- the rest (actions.c, session.c, pages.c) ---- */
 
 void api_user_key_add(struct http_request *request, struct http_answer *answer);

@@ -26,6 +26,9 @@ static const struct resource staff = { "staff", &staff_list, staff_create, staff
 static const struct resource departments = { "department", &department_list, department_create, department_edit, NULL };
 static const struct resource sources = { "source", &source_list, source_create, source_edit, NULL };
 static const struct resource traders = { "trader", &trader_list, trader_create, trader_edit, NULL };
+static const struct resource custom_fields = { "custom field", &custom_field_list, custom_field_create,
+                                               custom_field_edit, NULL };
+static const struct resource forms = { "form", &form_list, form_create, form_edit, form_act };
 static const struct resource audit = { "audit entry", &audit_list, NULL, NULL, NULL };
 
 #define ADMIN "/api/admin/v1"
@@ -137,6 +140,21 @@ const struct http_route http_route_table[] = {
     { "POST", ADMIN "/traders/{id}/invite", ACCESS_WRITE, trader_invite_one, &traders },
     { "POST", ADMIN "/traders/{id}/accounts", ACCESS_WRITE, trader_account_one, &traders },
     { "POST", ADMIN "/traders/{id}/affiliate", ACCESS_WRITE, trader_affiliate_one, &traders },
+
+    { "GET", ADMIN "/custom_fields", ACCESS_STAFF | TAKES_QUERY, resource_list, &custom_fields },
+    { "POST", ADMIN "/custom_fields", ACCESS_WRITE, resource_create, &custom_fields },
+    { "GET", ADMIN "/custom_fields/{id}", ACCESS_STAFF, resource_get, &custom_fields },
+    { "PATCH", ADMIN "/custom_fields/{id}", ACCESS_WRITE, resource_edit, &custom_fields },
+    { "DELETE", ADMIN "/custom_fields/{id}", ACCESS_WRITE, resource_archive, &custom_fields },
+
+    { "GET", ADMIN "/forms", ACCESS_STAFF | TAKES_QUERY, resource_list, &forms },
+    { "POST", ADMIN "/forms", ACCESS_WRITE, resource_create, &forms },
+    { "POST", ADMIN "/forms/bulk", ACCESS_WRITE, resource_bulk, &forms },
+    { "GET", ADMIN "/forms/{id}", ACCESS_STAFF, resource_get, &forms },
+    { "PATCH", ADMIN "/forms/{id}", ACCESS_WRITE, resource_edit, &forms },
+    { "DELETE", ADMIN "/forms/{id}", ACCESS_WRITE, resource_archive, &forms },
+    { "GET", ADMIN "/forms/{id}/integration", ACCESS_STAFF, form_code, &forms },
+    { "GET", ADMIN "/forms/{id}/preview", ACCESS_STAFF, form_look, &forms },
 
     { NULL, NULL, 0, NULL, NULL },
 };

@@ -19,9 +19,9 @@ _Static_assert(FIELDS <= KIND_FIELDS_MAX, "a change has room for them");
 static bool read_members(const json_t *json, struct value *value, char complaint[FIELD_COMPLAINT_MAX]);
 
 static const struct field fields[FIELDS + 1] = {
-    [NAME] = {"name", FIELD_TEXT, FIELD_REQUIRED, 1, 120, NULL, AT(name), NULL},
-    [STATE] = {"state", FIELD_CHOICE, 0, 0, 0, "active|archived", AT(state), NULL},
-    [MEMBERS] = {"members", FIELD_READ, 0, 0, 0, NULL, 0, read_members},
+    [NAME] = { "name", FIELD_TEXT, FIELD_REQUIRED, 1, 120, NULL, AT(name), NULL },
+    [STATE] = { "state", FIELD_CHOICE, 0, 0, 0, "active|archived", AT(state), NULL },
+    [MEMBERS] = { "members", FIELD_READ, 0, 0, 0, NULL, 0, read_members },
 };
 static const struct department_row initial = {.state = (char *)"active"};
 

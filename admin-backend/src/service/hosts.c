@@ -14,9 +14,8 @@
 
 /* ---- reading ---- */
 
-/* RFC 1123 names in lower case; text that is no ASCII must come as xn--.  False: none. */
-static bool
-host_name(const char *text, char out[HOST_NAME_MAX_LEN + 1])
+bool
+host_name_read(const char *text, char *out)
 {
     size_t len = strlen(text), label = 0;
 
@@ -70,7 +69,7 @@ hosts_read(const json_t *json, struct value *value, char complaint[FIELD_COMPLAI
             break;
         if (text == NULL || strlen(text) != json_string_length(item))
             good = complain(complaint, "is no text", "");
-        else if (!host_name(text + below, name + 1))
+        else if (!host_name_read(text + below, name + 1))
             good = complain(complaint, NO_HOST, text);
         else if ((bytes += strlen(name + !below) + 1) > TRACKER_HOSTS_MAX)
             good = complain(complaint, "is one too many: the list is longer than 8192 bytes", text);
@@ -91,7 +90,7 @@ domain_read(const json_t *json, struct value *value, char complaint[FIELD_COMPLA
     char        name[HOST_NAME_MAX_LEN + 1] = "";
 
     snprintf(complaint, FIELD_COMPLAINT_MAX, NO_HOST);
-    if (text == NULL || strlen(text) != json_string_length(json) || (text[0] != '\0' && !host_name(text, name)))
+    if (text == NULL || strlen(text) != json_string_length(json) || (text[0] != '\0' && !host_name_read(text, name)))
         return false;
     snprintf(complaint, FIELD_COMPLAINT_MAX, "cannot be kept now");
     value->text = strdup(name);
@@ -121,9 +120,8 @@ hosts_lines(const char *json_text)
 
 /* ---- loops ---- */
 
-/* Does an entry of a list of hosts (with or without a leading dot) take in that name? */
-static bool
-covers(const char *entry, const char *name)
+bool
+host_covered(const char *entry, const char *name)
 {
     size_t len = strlen(name), tail;
 
@@ -158,7 +156,7 @@ look_at_domain(void *ctx, const char *domain)
 {
     struct search *search = ctx;
 
-    search->found = search->found || covers(search->entry, domain);
+    search->found = search->found || host_covered(search->entry, domain);
     return DB_OK;
 }
 
@@ -170,7 +168,7 @@ is_ours(const struct service *service, struct db *db, const char *entry, bool *o
     enum db_result rc;
 
     name_of(service->base_url, own);
-    if (entry[0] == '\0' || covers(entry, own)) {
+    if (entry[0] == '\0' || host_covered(entry, own)) {
         *ours = entry[0] != '\0';
         return DB_OK;
     }
@@ -282,7 +280,7 @@ list_covers(const char *hosts, const char *domain)
     bool    found = false;
 
     json_array_foreach(names, i, item)
-        found = found || covers(json_string_value(item), domain);
+        found = found || host_covered(json_string_value(item), domain);
     json_decref(names);
     return found;
 }

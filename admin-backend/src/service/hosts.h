@@ -16,6 +16,11 @@
 bool hosts_read(const json_t *json, struct value *value, char complaint[FIELD_COMPLAINT_MAX]);
 bool domain_read(const json_t *json, struct value *value, char complaint[FIELD_COMPLAINT_MAX]);
 
+/* RFC 1123 names in lower case into out (HOST_NAME_MAX_LEN + 1 bytes); others must come as xn--.  False: it is none. */
+bool host_name_read(const char *text, char *out);
+/* Whether an entry of such a list, in lower case, takes in that host. */
+bool host_covered(const char *entry, const char *name);
+
 /* The hosts of a row's column, each followed by a newline, as edges read them; malloc'ed. NULL: no such list. */
 char *hosts_lines(const char *json_text);
 

@@ -7,6 +7,7 @@
 #include "service/catalog.h"
 #include "service/destination.h"
 #include "service/hosts.h"
+#include "service/intake.h"
 #include "service/kind.h"
 #include "service/money.h"
 #include "service/view.h"
@@ -227,6 +228,8 @@ settings_written(struct db *db, struct change *change, struct service_error *err
     enum service_result result = written(db, change, error);
     enum db_result      rc = DB_OK;
 
+    if (result == SERVICE_OK && change->values[REDIRECT_HOSTS].given)
+        result = form_check_hosts(db, change->values[REDIRECT_HOSTS].text, error);
     for (size_t i = 0; result == SERVICE_OK && rc == DB_OK && i < OWN_ROWS; i++) {
         const struct field *field = &settings_fields[own_rows[i].field];
         const struct value *value = &change->values[own_rows[i].field];

@@ -25,6 +25,7 @@ struct service {
     void      *config_changed_ctx;
     const char *base_url;                /* "http://127.0.0.1:8080": links shown to people */
     const char *click_path;              /* between it and a link's code; NULL: "/c/" */
+    const char *form_path;               /* ... and a form's key; NULL: "/f/" */
 };
 
 /* A request that must have one effect however often it is sent (the Idempotency-Key header). */

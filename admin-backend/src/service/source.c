@@ -9,10 +9,10 @@ _Static_assert(FIELDS <= KIND_FIELDS_MAX, "a change has room for them");
 #define AT(member) offsetof(struct source_row, member)
 
 static const struct field fields[FIELDS + 1] = {
-    [NAME] = {"name", FIELD_TEXT, FIELD_REQUIRED, 1, 120, NULL, AT(name), NULL},
-    [DEPARTMENT] = {"department_id", FIELD_ID, FIELD_NULLABLE, 0, 0, NULL, AT(department_id), NULL},
-    [AGENT] = {"agent_id", FIELD_ID, FIELD_NULLABLE, 0, 0, NULL, AT(agent_id), NULL},
-    [STATE] = {"state", FIELD_CHOICE, 0, 0, 0, "active|archived", AT(state), NULL},
+    [NAME] = { "name", FIELD_TEXT, FIELD_REQUIRED, 1, 120, NULL, AT(name), NULL },
+    [DEPARTMENT] = { "department_id", FIELD_ID, FIELD_NULLABLE, 0, 0, NULL, AT(department_id), NULL },
+    [AGENT] = { "agent_id", FIELD_ID, FIELD_NULLABLE, 0, 0, NULL, AT(agent_id), NULL },
+    [STATE] = { "state", FIELD_CHOICE, 0, 0, 0, "active|archived", AT(state), NULL },
 };
 static const struct source_row initial = {.state = (char *)"active"};
 

@@ -12,10 +12,10 @@ _Static_assert(FIELDS <= KIND_FIELDS_MAX, "a change has room for them");
 #define AT(member) offsetof(struct staff_member_row, member)
 
 static const struct field fields[FIELDS + 1] = {
-    [NAME] = {"name", FIELD_TEXT, 0, 0, 120, NULL, AT(name), NULL},
-    [ROLE] = {"role", FIELD_CHOICE, 0, 0, 0, "admin|finance|manager|agent|viewer", AT(role), NULL},
-    [STATE] = {"state", FIELD_CHOICE, 0, 0, 0, "active|disabled", AT(state), NULL},
-    [DEPARTMENT] = {"department_id", FIELD_ID, FIELD_NULLABLE, 0, 0, NULL, AT(department_id), NULL},
+    [NAME] = { "name", FIELD_TEXT, 0, 0, 120, NULL, AT(name), NULL },
+    [ROLE] = { "role", FIELD_CHOICE, 0, 0, 0, "admin|finance|manager|agent|viewer", AT(role), NULL },
+    [STATE] = { "state", FIELD_CHOICE, 0, 0, 0, "active|disabled", AT(state), NULL },
+    [DEPARTMENT] = { "department_id", FIELD_ID, FIELD_NULLABLE, 0, 0, NULL, AT(department_id), NULL },
 };
 
 static enum service_result check(struct db *db, struct change *change, struct service_error *error);

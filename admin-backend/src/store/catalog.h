@@ -76,6 +76,8 @@ union catalog_row {
     struct department_row   department;
     struct source_row       source;
     struct staff_member_row staff;
+    struct custom_field_row custom_field;
+    struct form_row         form;
 };
 
 /* The program that everything new belongs to. DB_DONE: there is none yet. */

@@ -21,7 +21,27 @@ struct staff_member_row {
     char *name, *role, *state;
 };
 
-extern const struct row_table department_table, source_table, staff_table;
+struct custom_field_row {
+    int64_t id, version, required;
+    char   *name, *label, *type, *options, *pattern, *minimum, *maximum, *state;
+};
+struct form_row {
+    int64_t id, version, program_id, source_id, affiliate_id; /* the last two 0: none */
+    int64_t min_fill_s, rate_minute;                          /* rate 0: no limit */
+    char   *key, *name, *account, *state;
+    char   *fields;                                           /* JSON array, service/form_definition.h */
+    char   *language, *title, *intro, *button, *success_message;
+    char   *after_submit, *after_url;
+    char   *frame_ancestors, *origins, *theme;                /* JSON */
+};
+
+extern const struct row_table department_table, source_table, staff_table, custom_field_table, form_table;
+
+/* The type of an active custom field of leads. DB_ROW with *type malloc'ed, DB_DONE: there is none. */
+enum db_result custom_field_type(struct db *db, const char *name, char **type);
+
+/* Every form that is not archived and leads to a URL when it was sent. */
+enum db_result form_each_url(struct db *db, enum db_result (*visit)(void *ctx, int64_t id, const char *url), void *ctx);
 
 enum db_result department_is_active(struct db *db, int64_t id, bool *is);
 /* Whether an active source gives its leads to it. */

@@ -45,7 +45,7 @@ my %value = (
     to => '2024-06-01T00:00:00%2B02:00', q => 'a', cursor => undef, code => 'x', event => 'sale', click_id => 'x',
     method => 'wallet', role => 'admin', actor => 'staff:1', object_type => 'staff', object_id => '1',
     email => q{a@b.example}, txid => q{x}, customer => q{x}, coupon => q{x}, reason => q{x}, kind => q{refund},
-    expires_before => '2030-01-01', country => 'DE', account => '1',
+    key => 'x', type => 'text', expires_before => '2030-01-01', country => 'DE', account => '1',
 );
 for my $operation (grep { /^GET/ && !/\{/ } @operations) {
     my (undef, $path) = split / /, $operation;
@@ -75,10 +75,10 @@ sub replay {
 $api->patch('groups/1', { name => 'Before' });    # leaves the examples their names
 $api->patch('campaigns/1', { name => 'Before' });
 $api->say('advance', 3 * 365 * 86400);            # their dates are past
-for (qw(groups affiliates campaigns links coupons api_users traders staff departments sources)) {
+for (qw(groups affiliates campaigns links coupons api_users traders staff departments sources custom_fields forms)) {
     my $object = replay('post', $_, $_, 201);
     my $path = "$_/$object->{id}";
-    delete @$object{qw(key secret)};    # shown once
+    delete @$object{qw(key secret)} if $_ eq 'api_users';    # shown once
     is_deeply($api->get($path)->{json}, $object, "GET $path shows what was made");
     replay('patch', "$_/{id}", $path, 200);
 }
@@ -94,6 +94,7 @@ $api->say('sell', '101.00', 'EUR', 'EXAMPLE', $api->{program}{link});
 replay('post', 'conflicts/{id}/resolve', 'conflicts/1/resolve', 200);
 replay('post', 'affiliates/bulk', 'affiliates/bulk', 200);
 replay('post', 'api_users/bulk', 'api_users/bulk', 200);
+replay('post', 'forms/bulk', 'forms/bulk', 200);
 replay('post', 'referrals/bulk', 'referrals/bulk', 200);
 replay('patch', 'referrals/{id}', "referrals/$referral->{id}", 200);
 my $second = $api->say('sell', '50.00', 'EUR', 'EXAMPLE2', $api->{program}{link});
