@@ -42,6 +42,8 @@ read_origin(const char *text, bool wild, char out[ORIGIN_MAX + 4])
     snprintf(host, sizeof(host), "%.*s", (int) (port - text), text);
     if (!host_name_read(host, name))
         return false;
+    if (strcmp(port, scheme[4] == 's' ? ":443" : ":80") == 0) /* a browser's Origin leaves them out */
+        port = "";
     snprintf(out, ORIGIN_MAX + 4, "%s%s%s%s", scheme, star ? "*." : "", name, port);
     return true;
 }

@@ -9,8 +9,11 @@
 #include <string.h>
 
 #include "app/log.h"
+#include "service/form_page.h"
 #include "service/hosts.h"
+#include "service/origins.h"
 #include "service/rules.h"
+#include "store/intake.h"
 #include "store/snapshot_rows.h"
 
 struct making {
@@ -54,6 +57,13 @@ static const struct word scopes[] = {
     { "leads:write", TRACKER_SCOPE_LEADS_WRITE },
     { "leads:read", TRACKER_SCOPE_LEADS_READ },
     { "stats:read", TRACKER_SCOPE_STATS_READ },
+    { "autologin", TRACKER_SCOPE_AUTOLOGIN },
+    { NULL, 0 },
+};
+static const struct word afters[] = {
+    { "message", TRACKER_FORM_AFTER_MESSAGE },
+    { "url", TRACKER_FORM_AFTER_URL },
+    { "autologin", TRACKER_FORM_AFTER_AUTOLOGIN },
     { NULL, 0 },
 };
 
@@ -139,6 +149,8 @@ make_program(void *ctx, const struct snapshot_program *row)
         .attribution = (uint8_t) word_value(attributions, row->attribution),
         .cookie_days = (uint32_t) row->cookie_days,
         .currency = str(row->currency),
+        .platform_user = small_id(row->platform_user_id),
+        .platform_url = str(row->platform_url),
     };
     int result = template_compile(row->fallback, 0, fallback, &out.fallback, &why)
                      ? tracker_snapshot_add_program(making->builder, &out)
@@ -297,8 +309,11 @@ make_api_user(void *ctx, const struct snapshot_api_user *row)
         .rate_minute = (uint32_t) row->rate_minute,
         .restricted = row->whitelist,
         .secret = { row->secret, row->secret_len },
+        .options = (uint8_t) ((row->autologin ? TRACKER_API_USER_AUTOLOGIN : 0) | (row->test ? TRACKER_API_USER_TEST : 0)),
     };
 
+    if (out.role == TRACKER_ROLE_AFFILIATE && out.affiliate == 0)
+        return made(making, "API user", row->id, -EINVAL, "it belongs to no affiliate yet");
     if (networks_len < 0)
         return made(making, "API user", row->id, -EINVAL, "its ranges are no list of networks");
     out.networks = (struct tracker_str){ (const char *) networks, (size_t) networks_len };
@@ -321,13 +336,72 @@ make_api_key(void *ctx, const struct snapshot_api_key *row)
     return made(making, "API key", row->id, result, NULL);
 }
 
+/* What an edge needs besides the pages: who may frame and who may send it. */
+struct form_lists {
+    char *ancestors, *origins;
+};
+
+static int
+add_form(struct making *making, const struct snapshot_form *row, const struct form_pages *pages,
+         const struct form_lists *lists)
+{
+    const struct tracker_form_row out = {
+        .id = small_id(row->id),
+        .program = small_id(row->program_id),
+        .affiliate = small_id(row->affiliate_id),
+        .state = (uint8_t) word_value(states, row->state),
+        .after = (uint8_t) word_value(afters, row->after_submit),
+        .options = row->confirm ? TRACKER_FORM_CONFIRM : 0,
+        .min_fill_ms = (uint32_t) row->min_fill_s * 1000,
+        .rate_minute = (uint32_t) row->rate_minute,
+        .key = str(row->key),
+        .definition = { (const char *) pages->definition, pages->definition_len },
+        .page = { pages->page, pages->page_len },
+        .done = { pages->done, pages->done_len },
+        .wait = { pages->wait, pages->wait_len },
+        .after_url = str(row->after_url),
+        .frame_ancestors = str(lists->ancestors),
+        .origins = str(lists->origins),
+    };
+
+    return tracker_snapshot_add_form(making->builder, &out);
+}
+
+static enum db_result
+make_form(void *ctx, const struct snapshot_form *row)
+{
+    struct making  *making = ctx;
+    struct form_row texts = { .language = (char *) row->language, .title = (char *) row->title, .intro = (char *) row->intro,
+                              .button = (char *) row->button, .success_message = (char *) row->success_message,
+                              .theme = (char *) row->theme };
+    struct form_lists lists = { ancestors_sources(row->frame_ancestors), origins_lines(row->origins) };
+    json_t           *fields = json_loads(row->fields, 0, NULL);
+    struct form_pages pages;
+    const char       *why = NULL;
+    int               result = -EINVAL;
+
+    if (lists.ancestors == NULL || lists.origins == NULL)
+        why = "its frame_ancestors or origins are no list";
+    else if (!form_pages_make(&texts, fields, &pages))
+        why = "its fields do not compile, or make a page that is too long";
+    else {
+        result = add_form(making, row, &pages, &lists);
+        form_pages_free(&pages);
+    }
+    json_decref(fields);
+    free(lists.ancestors);
+    free(lists.origins);
+    return made(making, "form", row->id, result, why);
+}
+
 static enum db_result
 making_work(struct db *db, void *ctx)
 {
     struct making *making = ctx;
     const struct snapshot_visit visit = {
         .program = make_program, .campaign = make_campaign, .affiliate = make_affiliate,
-        .link = make_link, .api_user = make_api_user, .api_key = make_api_key, .ctx = making,
+        .link = make_link, .api_user = make_api_user, .api_key = make_api_key,
+        .form = make_form, .ctx = making,
     };
 
     /* A retry starts with no rows. */

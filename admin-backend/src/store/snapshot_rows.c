@@ -35,7 +35,8 @@ walk_programs(struct db *db, uint64_t after, const struct snapshot_visit *visit)
 {
     enum db_result  result;
     struct db_stmt *stmt =
-        snapshot_select(db, "SELECT id, state, attribution, currency, cookie_days, fallback FROM programs"
+        snapshot_select(db, "SELECT id, state, attribution, currency, cookie_days, fallback, platform_url,"
+                            " platform_user_id FROM programs"
                             " WHERE version > $1 ORDER BY id", after);
 
     while ((result = db_step(stmt)) == DB_ROW) {
@@ -46,6 +47,8 @@ walk_programs(struct db *db, uint64_t after, const struct snapshot_visit *visit)
             .attribution = db_text(stmt, "attribution"),
             .currency = db_text(stmt, "currency"),
             .fallback = db_text(stmt, "fallback"),
+            .platform_url = db_text(stmt, "platform_url"),
+            .platform_user_id = db_int(stmt, "platform_user_id"),
         };
         if ((result = visit->program(visit->ctx, &row)) != DB_OK)
             break;
@@ -150,7 +153,7 @@ walk_api_users(struct db *db, uint64_t after, const struct snapshot_visit *visit
     enum db_result  result;
     struct db_stmt *stmt =
         snapshot_select(db, "SELECT id, program_id, affiliate_id, role, scopes, state, expires_us, rate_minute,"
-                            " whitelist, ranges, secret FROM api_users WHERE version > $1 ORDER BY id", after);
+                            " whitelist, ranges, secret, autologin, test FROM api_users WHERE version > $1 ORDER BY id", after);
 
     while ((result = db_step(stmt)) == DB_ROW) {
         struct snapshot_api_user row = {
@@ -164,6 +167,8 @@ walk_api_users(struct db *db, uint64_t after, const struct snapshot_visit *visit
             .rate_minute = db_int(stmt, "rate_minute"),
             .whitelist = db_int(stmt, "whitelist") != 0,
             .ranges = db_text(stmt, "ranges"),
+            .autologin = db_int(stmt, "autologin") != 0,
+            .test = db_int(stmt, "test") != 0,
         };
         row.secret = db_bytes(stmt, "secret", &row.secret_len);
         if ((result = visit->api_user(visit->ctx, &row)) != DB_OK)
@@ -192,6 +197,45 @@ walk_api_keys(struct db *db, uint64_t after, const struct snapshot_visit *visit)
     return snapshot_end(stmt, result);
 }
 
+static enum db_result
+walk_forms(struct db *db, uint64_t after, const struct snapshot_visit *visit)
+{
+    enum db_result  result;
+    struct db_stmt *stmt = snapshot_select(db,
+                                           "SELECT id, program_id, affiliate_id, state, key, fields, language, title,"
+                                           " intro, button, success_message, after_submit, after_url, frame_ancestors,"
+                                           " origins, theme, min_fill_s, rate_minute, confirm FROM forms"
+                                           " WHERE version > $1 ORDER BY id",
+                                           after);
+
+    while ((result = db_step(stmt)) == DB_ROW) {
+        const struct snapshot_form row = {
+            .id = db_int(stmt, "id"),
+            .program_id = db_int(stmt, "program_id"),
+            .affiliate_id = db_int(stmt, "affiliate_id"),
+            .min_fill_s = db_int(stmt, "min_fill_s"),
+            .rate_minute = db_int(stmt, "rate_minute"),
+            .state = db_text(stmt, "state"),
+            .key = db_text(stmt, "key"),
+            .fields = db_text(stmt, "fields"),
+            .language = db_text(stmt, "language"),
+            .title = db_text(stmt, "title"),
+            .intro = db_text(stmt, "intro"),
+            .button = db_text(stmt, "button"),
+            .success_message = db_text(stmt, "success_message"),
+            .after_submit = db_text(stmt, "after_submit"),
+            .after_url = db_text(stmt, "after_url"),
+            .frame_ancestors = db_text(stmt, "frame_ancestors"),
+            .origins = db_text(stmt, "origins"),
+            .theme = db_text(stmt, "theme"),
+            .confirm = db_int(stmt, "confirm") != 0,
+        };
+        if ((result = visit->form(visit->ctx, &row)) != DB_OK)
+            break;
+    }
+    return snapshot_end(stmt, result);
+}
+
 enum db_result
 snapshot_walk(struct db *db, uint64_t after, const struct snapshot_visit *visit)
 {
@@ -207,5 +251,7 @@ snapshot_walk(struct db *db, uint64_t after, const struct snapshot_visit *visit)
         result = walk_api_users(db, after, visit);
     if (result == DB_OK)
         result = walk_api_keys(db, after, visit);
+    if (result == DB_OK)
+        result = walk_forms(db, after, visit);
     return result;
 }

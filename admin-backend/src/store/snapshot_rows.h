@@ -12,6 +12,8 @@
 struct snapshot_program {
     int64_t     id, cookie_days;
     const char *state, *attribution, *currency, *fallback;
+    int64_t     platform_user_id; /* 0: none */
+    const char *platform_url;
 };
 struct snapshot_limits {
     int64_t starts_us, ends_us, cap_day, cap_total, capped_until_ms; /* 0: none */
@@ -38,7 +40,7 @@ struct snapshot_link {
 struct snapshot_api_user {
     int64_t     id, program_id, affiliate_id, expires_us; /* 0: none, never */
     int64_t     rate_minute;
-    bool        whitelist;
+    bool        whitelist, autologin, test;
     const char *state, *role, *scopes;
     const char *ranges;                                   /* JSON array */
     const void *secret;                                   /* sealed; NULL: none */
@@ -51,6 +53,13 @@ struct snapshot_api_key {
     size_t      hash_len;
 };
 
+struct snapshot_form {
+    int64_t     id, program_id, affiliate_id, min_fill_s, rate_minute; /* affiliate 0: none */
+    const char *state, *key, *fields, *language, *title, *intro, *button, *success_message, *after_submit, *after_url;
+    const char *frame_ancestors, *origins, *theme; /* JSON, as `fields` */
+    bool        confirm;
+};
+
 struct snapshot_visit {
     enum db_result (*program)(void *ctx, const struct snapshot_program *row);
     enum db_result (*campaign)(void *ctx, const struct snapshot_campaign *row);
@@ -58,6 +67,7 @@ struct snapshot_visit {
     enum db_result (*link)(void *ctx, const struct snapshot_link *row);
     enum db_result (*api_user)(void *ctx, const struct snapshot_api_user *row);
     enum db_result (*api_key)(void *ctx, const struct snapshot_api_key *row);
+    enum db_result (*form)(void *ctx, const struct snapshot_form *row);
     void *ctx;
 };
 
