@@ -79,6 +79,14 @@ answer_service(struct http_answer *answer, enum service_result result, struct se
 }
 
 void
+answer_csv(struct http_answer *answer, char *text)
+{
+    answer->status = 200;
+    answer->owned_text = text;
+    answer->content_type = "text/csv; charset=utf-8";
+}
+
+void
 answer_object(struct http_answer *answer, int status, enum service_result result, json_t *object,
               struct service_error *error)
 {

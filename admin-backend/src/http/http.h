@@ -82,6 +82,8 @@ void answer_error(struct http_answer *answer, int status, const char *code, cons
 /* What a service said, as an answer; clears *error. */
 void answer_service(struct http_answer *answer, enum service_result result, struct service_error *error);
 int  answer_status(enum service_result result);
+/* A table; steals text. */
+void answer_csv(struct http_answer *answer, char *text);
 /* One object with its ETag, or the service's refusal. Steals object. */
 void answer_object(struct http_answer *answer, int status, enum service_result result, json_t *object,
                    struct service_error *error);
@@ -102,6 +104,8 @@ bool request_id(const struct http_request *request, struct http_answer *answer, 
 int64_t request_version(const struct http_request *request);
 /* The session's cookie name: the __Host- one where the site is https. */
 const char *session_cookie_name(const struct service *service);
+/* Whether a list is asked for as a table: Accept names text/csv. */
+bool request_wants_csv(const struct http_request *request);
 /* A browser's form rather than JSON. */
 bool request_is_form(const struct http_request *request);
 /* A cookie of the request into out (cap bytes); false: not there or too long. */
@@ -126,6 +130,10 @@ void resource_create(struct http_request *request, struct http_answer *answer);
 void resource_edit(struct http_request *request, struct http_answer *answer);
 void resource_archive(struct http_request *request, struct http_answer *answer);
 void resource_bulk(struct http_request *request, struct http_answer *answer);
+/* The same with a step of the resource's own, whose parameters are read already. */
+typedef enum service_result (*bulk_step)(struct http_request *request, int64_t id, const void *ctx,
+                                         struct service_error *error);
+void resource_bulk_each(struct http_request *request, struct http_answer *answer, bulk_step step, const void *ctx);
 /* Members of the body, else an answer is made: text (NULL when absent and not required). False: answered. */
 bool body_text(const struct http_request *request, struct http_answer *answer, const char *name, bool required,
                const char **text);
@@ -147,6 +155,12 @@ void payout_create_one(struct http_request *request, struct http_answer *answer)
 void payout_submit_one(struct http_request *request, struct http_answer *answer);
 void payout_pay_one(struct http_request *request, struct http_answer *answer);
 void payout_cancel_one(struct http_request *request, struct http_answer *answer);
+void lead_bulk(struct http_request *request, struct http_answer *answer);
+void lead_note_one(struct http_request *request, struct http_answer *answer);
+void lead_convert_one(struct http_request *request, struct http_answer *answer);
+void lead_erase_one(struct http_request *request, struct http_answer *answer);
+void lead_export_one(struct http_request *request, struct http_answer *answer);
+void lead_report_show(struct http_request *request, struct http_answer *answer);
 void trader_invite_one(struct http_request *request, struct http_answer *answer);
 void trader_account_one(struct http_request *request, struct http_answer *answer);
 void trader_affiliate_one(struct http_request *request, struct http_answer *answer);

@@ -274,6 +274,14 @@ is_type(const struct http_request *request, const char *wanted)
 }
 
 bool
+request_wants_csv(const struct http_request *request)
+{
+    const char *accept = request_header(request, "Accept");
+
+    return accept != NULL && strncasecmp(accept, "text/csv", 8) == 0 && strchr(",; \t", accept[8]) != NULL;
+}
+
+bool
 request_is_form(const struct http_request *request)
 {
     return is_type(request, "application/x-www-form-urlencoded");

@@ -4,10 +4,12 @@
 #include <string.h>
 
 #include "http/http.h"
+#include "service/csv.h"
 #include "service/decide.h"
 #include "service/view.h"
 
-#define BULK_MAX 500
+#define BULK_MAX     500
+#define CSV_ROWS_MAX 50000
 
 struct reading {
     const struct list_spec  *spec;
@@ -62,26 +64,71 @@ fill_query(const struct http_request *request, struct list_query *query, struct 
     return true;
 }
 
+/* One page; false: *result is why not. */
+static bool
+read_page(const struct http_request *request, const struct list_query *query, json_t **page,
+          enum service_result *result, struct service_error *error)
+{
+    struct reading reading = { .spec = request->route->resource->list, .service = request->service, .query = query,
+                               .error = error };
+    enum db_result rc = db_read(request->service->pool, read_list, &reading);
+
+    *result = rc != DB_OK && rc != DB_ABORT ? service_from_db(error, rc, "list") : reading.result;
+    *page = reading.json;
+    return *result == SERVICE_OK;
+}
+
+/* The whole list, page by page, so that no reader holds up the database; with a page_size or a cursor that page. */
+static char *
+read_csv(const struct http_request *request, struct list_query *query, enum service_result *result,
+         struct service_error *error)
+{
+    bool    whole = query->page_size == 0 && query->cursor == NULL;
+    json_t *rows = json_array(), *page = NULL, *last = NULL;
+    char   *text = NULL;
+
+    if (whole)
+        query->page_size = LIST_PAGE_MAX;
+    while (read_page(request, query, &page, result, error)) {
+        json_array_extend(rows, json_object_get(page, "data"));
+        json_decref(last);
+        last = page;
+        query->cursor = json_string_value(json_object_get(page, "next_cursor"));
+        if (!whole || query->cursor == NULL)
+            break;
+        if (json_array_size(rows) >= CSV_ROWS_MAX) {
+            *result = service_invalid(error, "from", "and to, or another filter, must leave at most 50,000 rows");
+            break;
+        }
+    }
+    if (*result == SERVICE_OK && (text = csv_of(rows)) == NULL)
+        *result = service_refuse(error, SERVICE_UNAVAILABLE, "no_memory", "The server is short of memory; try again.");
+    json_decref(last);
+    json_decref(rows);
+    return text;
+}
+
 void
 resource_list(struct http_request *request, struct http_answer *answer)
 {
     struct service_error error = { .fields = NULL };
     struct list_query    query = { .viewer = &request->session.actor };
-    struct reading       reading = { .spec = request->route->resource->list, .service = request->service, .query = &query,
-                                     .error = &error };
-    enum db_result       rc;
+    json_t              *page = NULL;
+    char                *csv = NULL;
+    enum service_result  result = SERVICE_INVALID;
 
-    if (!fill_query(request, &query, &error)) {
-        answer_service(answer, SERVICE_INVALID, &error);
-        return;
-    }
-    rc = db_read(request->service->pool, read_list, &reading);
-    if (rc != DB_OK && rc != DB_ABORT)
-        reading.result = service_from_db(&error, rc, "list");
-    if (reading.result == SERVICE_OK)
-        answer_json(answer, 200, reading.json);
+    if (!fill_query(request, &query, &error))
+        ;
+    else if (request_wants_csv(request))
+        csv = read_csv(request, &query, &result, &error);
     else
-        answer_service(answer, reading.result, &error);
+        read_page(request, &query, &page, &result, &error);
+    if (result != SERVICE_OK)
+        answer_service(answer, result, &error);
+    else if (csv != NULL)
+        answer_csv(answer, csv);
+    else
+        answer_json(answer, 200, page);
 }
 
 static enum db_result
@@ -188,19 +235,19 @@ verdict_error(const struct service_error *error)
 }
 
 static json_t *
-act_on(struct http_request *request, const char *text, const char *action, const char *reason)
+act_on(struct http_request *request, const char *text, bulk_step step, const void *ctx)
 {
-    const struct resource *resource = request->route->resource;
-    struct service_error   error = { .fields = NULL };
-    enum service_result    result;
-    json_t                *verdict;
-    int64_t                id;
+    struct service_error error = { .fields = NULL };
+    enum service_result  result;
+    json_t              *verdict;
+    int64_t              id;
 
     if (view_parse_id(text, &id)) {
         sub_key(request, text);
-        result = resource->act(request->service, &request->session.actor, id, action, reason, NULL, &error);
+        result = step(request, id, ctx, &error);
     } else {
-        result = service_refuse(&error, SERVICE_NOT_FOUND, "not_found", "There is no such %s.", resource->name);
+        result = service_refuse(&error, SERVICE_NOT_FOUND, "not_found", "There is no such %s.",
+                                request->route->resource->name);
     }
     verdict = json_pack("{s:s, s:b}", "id", text, "ok", result == SERVICE_OK);
     if (result != SERVICE_OK)
@@ -223,19 +270,14 @@ are_texts(const json_t *list)
 }
 
 void
-resource_bulk(struct http_request *request, struct http_answer *answer)
+resource_bulk_each(struct http_request *request, struct http_answer *answer, bulk_step step, const void *ctx)
 {
-    static const char *const names[] = { "ids", "action", "reason", NULL };
-    struct service_error     error = { .fields = NULL };
-    const json_t            *ids = json_object_get(request->body, "ids");
-    const char              *action, *reason;
-    json_t                  *id, *verdicts;
-    size_t                   i;
-    enum service_result      result;
+    struct service_error error = { .fields = NULL };
+    const json_t        *ids = json_object_get(request->body, "ids");
+    json_t              *id, *verdicts;
+    size_t               i;
+    enum service_result  result;
 
-    if (!body_only(request, answer, names) || !body_text(request, answer, "action", true, &action)
-        || !body_text(request, answer, "reason", false, &reason))
-        return;
     if (!are_texts(ids) || json_array_size(ids) == 0 || json_array_size(ids) > BULK_MAX)
         result = service_invalid(&error, "ids", "is no list of 1 to 500 ids");
     else
@@ -246,9 +288,34 @@ resource_bulk(struct http_request *request, struct http_answer *answer)
     }
     verdicts = json_array();
     json_array_foreach(ids, i, id) {
-        json_array_append_new(verdicts, act_on(request, json_string_value(id), action, reason));
+        json_array_append_new(verdicts, act_on(request, json_string_value(id), step, ctx));
     }
     answer_json(answer, 200, json_pack("{s:o}", "data", verdicts));
+}
+
+struct action {
+    const char *name, *reason;
+};
+
+static enum service_result
+act(struct http_request *request, int64_t id, const void *ctx, struct service_error *error)
+{
+    const struct action *action = ctx;
+
+    return request->route->resource->act(request->service, &request->session.actor, id, action->name, action->reason,
+                                         NULL, error);
+}
+
+void
+resource_bulk(struct http_request *request, struct http_answer *answer)
+{
+    static const char *const names[] = { "ids", "action", "reason", NULL };
+    struct action            action;
+
+    if (!body_only(request, answer, names) || !body_text(request, answer, "action", true, &action.name)
+        || !body_text(request, answer, "reason", false, &action.reason))
+        return;
+    resource_bulk_each(request, answer, act, &action);
 }
 
 /* ---- members of small bodies ---- */

@@ -4,6 +4,7 @@
 #include "service/catalog.h"
 #include "service/conversion.h"
 #include "service/intake.h"
+#include "service/lead.h"
 #include "service/money.h"
 #include "service/trader.h"
 
@@ -25,6 +26,9 @@ static const struct resource payouts = { "payout", &payout_list, NULL, NULL, NUL
 static const struct resource staff = { "staff", &staff_list, staff_create, staff_edit, NULL };
 static const struct resource departments = { "department", &department_list, department_create, department_edit, NULL };
 static const struct resource sources = { "source", &source_list, source_create, source_edit, NULL };
+static const struct resource leads = { "lead", &lead_list, NULL, lead_edit, NULL };
+static const struct resource lead_log = { "log entry", &lead_log_list, NULL, NULL, NULL };
+static const struct resource api_calls = { "call", &api_call_list, NULL, NULL, NULL };
 static const struct resource traders = { "trader", &trader_list, trader_create, trader_edit, NULL };
 static const struct resource custom_fields = { "custom field", &custom_field_list, custom_field_create,
                                                custom_field_edit, NULL };
@@ -132,6 +136,18 @@ const struct http_route http_route_table[] = {
     { "GET", ADMIN "/sources/{id}", ACCESS_STAFF, resource_get, &sources },
     { "PATCH", ADMIN "/sources/{id}", ACCESS_WRITE, resource_edit, &sources },
     { "DELETE", ADMIN "/sources/{id}", ACCESS_WRITE, resource_archive, &sources },
+
+    { "GET", ADMIN "/leads", ACCESS_STAFF | TAKES_QUERY, resource_list, &leads },
+    { "POST", ADMIN "/leads/bulk", ACCESS_WRITE | ACCESS_AGENT, lead_bulk, &leads },
+    { "GET", ADMIN "/leads/{id}", ACCESS_STAFF, resource_get, &leads },
+    { "PATCH", ADMIN "/leads/{id}", ACCESS_WRITE | ACCESS_AGENT, resource_edit, &leads },
+    { "POST", ADMIN "/leads/{id}/notes", ACCESS_WRITE | ACCESS_AGENT, lead_note_one, &leads },
+    { "POST", ADMIN "/leads/{id}/convert", ACCESS_WRITE | ACCESS_AGENT, lead_convert_one, &leads },
+    { "POST", ADMIN "/leads/{id}/erase", ACCESS_ADMIN, lead_erase_one, &leads },
+    { "GET", ADMIN "/leads/{id}/export", ACCESS_ADMIN, lead_export_one, &leads },
+    { "GET", ADMIN "/leads_log", ACCESS_STAFF | TAKES_QUERY, resource_list, &lead_log },
+    { "GET", ADMIN "/api_logs", ACCESS_WRITE | TAKES_QUERY, resource_list, &api_calls },
+    { "GET", ADMIN "/reports/leads_by_affiliate", ACCESS_STAFF | TAKES_QUERY, lead_report_show, NULL },
 
     { "GET", ADMIN "/traders", ACCESS_STAFF | TAKES_QUERY, resource_list, &traders },
     { "POST", ADMIN "/traders", ACCESS_WRITE, resource_create, &traders },

@@ -1,6 +1,7 @@
 /*
  * export.c - stats of journals, and clicks as CSV.
  */
+#include "service/csv.h"
 #include "service/export.h"
 
 #include <arpa/inet.h>
@@ -68,27 +69,11 @@ struct export {
     int      found;
 };
 
-/* RFC 4180 quoting; =, +, - and @ in front, and tab or CR, are what spreadsheets take for formulas. */
 static void
 csv_text(FILE *out, const char *text)
 {
     putc(',', out);
-    if (text == NULL)
-        return;
-    bool formula = text[0] != '\0' && strchr("=+-@\t\r", text[0]) != NULL;
-    if (!formula && strpbrk(text, ",\"\r\n") == NULL) {
-        fputs(text, out);
-        return;
-    }
-    putc('"', out);
-    if (formula)
-        putc('\'', out);
-    for (; *text != '\0'; text++) {
-        if (*text == '"')
-            putc('"', out);
-        putc(*text, out);
-    }
-    putc('"', out);
+    csv_cell(out, text);
 }
 
 static void

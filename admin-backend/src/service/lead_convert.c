@@ -87,20 +87,24 @@ equip(struct db *db, const struct trader_row *trader, uint64_t now_us, char *inv
 static enum db_result
 register_trader(struct db *db, const struct lead_row *lead, int64_t trader_id, uint64_t now_us)
 {
-    char                   customer[24], txid[40];
-    const struct fact_said said = {
+    int64_t     now_ms = (int64_t) (now_us / 1000);
+    struct fact said = {
         .key = { 0, trader_id },
+        .time_ms = now_ms,
+        .received_ms = now_ms,
+        .event_time_ms = now_ms,
         .program_id = lead->program_id,
         .api_user_id = lead->api_user_id,
         .affiliate_id = lead->affiliate_id,
         .lead_id = lead->id,
+        .status = TRACKER_CONVERSION_PENDING,
+        .auth = TRACKER_AUTH_API_KEY,
         .event = "registration",
-        .txid = txid,
-        .customer = customer,
-        .click_id = lead->click_id,
     };
 
-    snprintf(customer, sizeof(customer), "%lld", (long long) trader_id);
-    snprintf(txid, sizeof(txid), "trader:%s", customer);
-    return fact_say(db, &said, now_us);
+    snprintf(said.customer, sizeof(said.customer), "%lld", (long long) trader_id);
+    snprintf(said.txid, sizeof(said.txid), "trader:%lld", (long long) trader_id);
+    if (lead->click_id != NULL)
+        snprintf(said.click_id, sizeof(said.click_id), "%.*s", TRACKER_CLICK_ID_LEN, lead->click_id);
+    return fact_insert(db, &said);
 }

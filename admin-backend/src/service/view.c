@@ -1,10 +1,13 @@
 #include "service/view.h"
 
+#include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include "tracker_event.h"
 
 #define US_PER_S INT64_C(1000000)
 
@@ -92,6 +95,19 @@ view_column_money(struct db_stmt *row, const char *minor_column, const char *cur
     if (db_is_null(row, minor_column))
         return json_null();
     return view_money(db_int(row, minor_column), db_text(row, currency_column));
+}
+
+json_t *
+view_column_address(struct db_stmt *row, const char *column, const char *form_column)
+{
+    char        text[INET6_ADDRSTRLEN];
+    size_t      len;
+    const void *bytes = db_bytes(row, column, &len);
+
+    if (bytes == NULL || (len != 4 && len != 16) || db_int(row, form_column) == TRACKER_IP_HASHED
+        || inet_ntop(len == 4 ? AF_INET : AF_INET6, bytes, text, sizeof(text)) == NULL)
+        return json_null();
+    return json_string(text);
 }
 
 json_t *

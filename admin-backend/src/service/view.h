@@ -19,6 +19,8 @@ json_t *view_column_id(struct db_stmt *row, const char *column);
 json_t *view_column_time(struct db_stmt *row, const char *column);
 json_t *view_column_text(struct db_stmt *row, const char *column);
 json_t *view_column_money(struct db_stmt *row, const char *minor_column, const char *currency_column);
+/* Raw bytes as an address; null where they are a hash, of which form_column tells. */
+json_t *view_column_address(struct db_stmt *row, const char *column, const char *form_column);
 json_t *view_column_json(struct db_stmt *row, const char *column); /* parsed; null when it does not parse */
 
 bool view_parse_id(const char *text, int64_t *id);             /* decimal, from 1, no leading zero */

@@ -8,6 +8,7 @@
 
 #include "store/coupon.h"
 #include "store/intake.h"
+#include "store/lead.h"
 #include "store/row.h"
 #include "store/trader.h"
 
@@ -72,6 +73,7 @@ union catalog_row {
     struct api_user_row  api_user;
     struct coupon_row    coupon;
     struct trader_row    trader;
+    struct lead_row      lead;
 
     struct department_row   department;
     struct source_row       source;

@@ -100,9 +100,10 @@ fact_insert(struct db *db, const struct fact *fact)
 {
     struct db_stmt *row = db_prepare(db, "INSERT INTO conversion_facts (journal_id, seq, time_ms, received_ms,"
                                          " program_id, api_user_id, auth, status, event_time_ms, click_id,"
-                                         " cookie_first, cookie_last, event, txid, affiliate_id, lead_id)"
+                                         " cookie_first, cookie_last, event, txid, affiliate_id, lead_id,"
+                                         " customer)"
                                          " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,"
-                                         " $16)");
+                                         " $16, $17)");
     enum db_result  rc;
 
     if (row == NULL)
@@ -124,23 +125,10 @@ fact_insert(struct db *db, const struct fact *fact)
     if (fact->affiliate_id != 0)
         db_bind_int(row, 15, fact->affiliate_id);
     db_bind_int(row, 16, fact->lead_id);
+    db_bind_text(row, 17, or_null(fact->customer));
     rc = db_step(row);
     db_end(row);
     return rc == DB_DONE ? DB_OK : rc;
-}
-
-enum db_result
-fact_say(struct db *db, const struct fact_said *said, uint64_t now_us)
-{
-    int64_t now_ms = (int64_t) (now_us / 1000);
-
-    return db_exec(db,
-                   "INSERT INTO conversion_facts (journal_id, seq, time_ms, received_ms, program_id, api_user_id, auth,"
-                   " status, event_time_ms, click_id, customer, event, txid, affiliate_id, lead_id)"
-                   " VALUES ($1, $2, $3, $3, $4, $5, $6, $7, $3, $8, $9, $10, $11, $12, $13)",
-                   "iiiiiiissssii", said->key.journal_id, said->key.seq, now_ms, said->program_id, said->api_user_id,
-                   (int64_t) TRACKER_AUTH_API_KEY, (int64_t) TRACKER_CONVERSION_PENDING, said->click_id,
-                   said->customer, said->event, said->txid, said->affiliate_id, said->lead_id);
 }
 
 enum db_result

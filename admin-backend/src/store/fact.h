@@ -45,15 +45,11 @@ enum db_result fact_wake(struct db *db, int64_t program_id, const char *event, c
 /* One more failed try; at `limit` tries the fact is set aside as 'failed'. */
 enum db_result fact_failed(struct db *db, struct fact_key key, int limit, uint64_t retry_us);
 
-/* What a new lead says, under its own record's key: no amount, coupon or refund. */
+/*
+ * What we say of a lead ourselves: that it came, under its own record's key; that it became a trader, under journal 0
+ * and the trader's id.  No amount, coupon or refund.
+ */
 enum db_result fact_insert(struct db *db, const struct fact *fact);
-/* What a lead became: a fact that we say ourselves, journal 0.  Texts NULL: none. */
-struct fact_said {
-    struct fact_key key;
-    int64_t         program_id, api_user_id, affiliate_id, lead_id; /* api_user 0: none */
-    const char     *event, *txid, *customer, *click_id;
-};
-enum db_result fact_say(struct db *db, const struct fact_said *said, uint64_t now_us);
 
 /* ---- what a click id leads to ---- */
 

@@ -8,12 +8,20 @@
 
 #include "db/db.h"
 
-/* Whose departments an agent works for: their own, and those whose leads they share. */
-#define DEPARTMENTS_OF_AGENT                                                                                         \
-    "(SELECT m.department_id FROM department_members m WHERE m.staff_id = ?"                                         \
-    " UNION SELECT s.department_id FROM staff s WHERE s.id = ? AND s.department_id IS NOT NULL)"
-/* An agent's leads, l: their own and their departments'.  The only place that says so. */
-#define LEAD_OF_AGENT "(l.agent_id = ? OR l.department_id IN " DEPARTMENTS_OF_AGENT ")"
+/*
+ * An agent's leads, l: their own, and those of the departments that they belong to or share the leads of.  Rows of the
+ * log, w, are those of their leads; where no lead came of it, those that were meant for them.  The only place that says
+ * so; p is the agent's id.
+ */
+#define AGENT_HAS(row, p)                                                                                            \
+    "(" row ".agent_id = " p " OR " row ".department_id IN"                                                          \
+    " (SELECT m.department_id FROM department_members m WHERE m.staff_id = " p                                       \
+    "  UNION SELECT x.department_id FROM staff x WHERE x.id = " p " AND x.department_id IS NOT NULL))"
+#define AGENT_HAS_LOG(p)                                                                                             \
+    "((w.lead_id IS NULL AND " AGENT_HAS("w", p) ")"                                                                 \
+    " OR EXISTS (SELECT 1 FROM leads l WHERE l.id = w.lead_id AND " AGENT_HAS("l", p) "))"
+#define LEAD_OF_AGENT AGENT_HAS("l", "?")
+#define LOG_OF_AGENT  AGENT_HAS_LOG("?")
 
 /* Rows that belong to an object: a member of it that is an array. */
 struct details_part {

@@ -4,6 +4,8 @@
 #ifndef AFFILIATED_STORE_LEAD_WORK_H
 #define AFFILIATED_STORE_LEAD_WORK_H
 
+#include <jansson.h>
+
 #include "db/db.h"
 
 /* Converted, whatever it was. */
@@ -15,6 +17,8 @@ enum db_result lead_note_insert(struct db *db, int64_t lead_id, const char *acto
  * of answers that are kept under an Idempotency-Key.  Ids, times and money stay.
  */
 enum db_result lead_erase_person(struct db *db, int64_t id, const char *uid, uint64_t now_us);
+/* Adds "submissions" and "conversions": the records behind a lead. */
+enum db_result lead_add_records(struct db *db, int64_t id, json_t *object);
 /* Whether another lead is this trader's. */
 enum db_result trader_has_other_leads(struct db *db, int64_t trader_id, int64_t lead_id, bool *has);
 /* Name, address, number, password, links: gone, its accounts closed. */

@@ -1,5 +1,6 @@
 #include "store/list.h"
 
+#include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,9 +28,9 @@ struct plan {
     bool     overflow;
     int      count;
     struct {
-        bool        is_text;
-        int64_t     number;
-        const char *text; /* borrowed, or from `owned` */
+        enum { VALUE_NUMBER, VALUE_TEXT, VALUE_BYTES } type;
+        int64_t     number; /* BYTES: how many */
+        const char *text;   /* borrowed, or from `owned` */
     } values[VALUES_MAX];
     char  *owned[VALUES_MAX];
     int    owned_count;
@@ -84,7 +85,7 @@ bind_number(struct plan *plan, int64_t number)
         plan->overflow = true;
         return plan->count;
     }
-    plan->values[plan->count].is_text = false;
+    plan->values[plan->count].type = VALUE_NUMBER;
     plan->values[plan->count].number = number;
     return ++plan->count;
 }
@@ -96,7 +97,7 @@ bind_text(struct plan *plan, const char *text)
         plan->overflow = true;
         return plan->count;
     }
-    plan->values[plan->count].is_text = true;
+    plan->values[plan->count].type = VALUE_TEXT;
     plan->values[plan->count].text = text;
     return ++plan->count;
 }
@@ -302,6 +303,23 @@ add_set(struct plan *plan, const struct list_filter *filter, const char *value)
 }
 
 static bool
+add_address(struct plan *plan, const struct list_filter *filter, const char *value)
+{
+    char *bytes = own(plan, malloc(16));
+    int   index;
+
+    if (bytes == NULL)
+        return false;
+    index = bind_text(plan, bytes);
+    put_condition(plan, filter->sql, index);
+    if (plan->overflow)
+        return true;
+    plan->values[index - 1].type = VALUE_BYTES;
+    plan->values[index - 1].number = strchr(value, ':') == NULL ? 4 : 16;
+    return inet_pton(strchr(value, ':') == NULL ? AF_INET : AF_INET6, value, bytes) == 1;
+}
+
+static bool
 add_filter(struct plan *plan, const struct list_filter *filter, const char *value)
 {
     int64_t number;
@@ -329,6 +347,8 @@ add_filter(struct plan *plan, const struct list_filter *filter, const char *valu
         value = own(plan, search_pattern(value));
         put_condition(plan, filter->sql, bind_text(plan, value));
         return value != NULL;
+    case LIST_ADDRESS:
+        return add_address(plan, filter, value);
     }
     return false;
 }
@@ -432,10 +452,17 @@ prepare(struct db *db, const struct plan *plan)
     struct db_stmt *stmt = db_prepare(db, plan->sql);
 
     for (int i = 0; stmt != NULL && i < plan->count; i++) {
-        if (plan->values[i].is_text)
-            db_bind_text(stmt, i + 1, plan->values[i].text);
-        else
+        switch (plan->values[i].type) {
+        case VALUE_NUMBER:
             db_bind_int(stmt, i + 1, plan->values[i].number);
+            break;
+        case VALUE_TEXT:
+            db_bind_text(stmt, i + 1, plan->values[i].text);
+            break;
+        case VALUE_BYTES:
+            db_bind_bytes(stmt, i + 1, plan->values[i].text, (size_t) plan->values[i].number);
+            break;
+        }
     }
     return stmt;
 }

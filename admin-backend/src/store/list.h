@@ -15,7 +15,14 @@
 #define LIST_PAGE_MAX     500
 #define LIST_FILTERS_MAX  16
 
-enum list_type { LIST_INT, LIST_TEXT, LIST_TEXT_SET /* "a,b,c" */, LIST_TIME /* RFC 3339 to _us */, LIST_SEARCH };
+enum list_type {
+    LIST_INT,
+    LIST_TEXT,
+    LIST_TEXT_SET, /* "a,b,c" */
+    LIST_TIME,     /* RFC 3339 to _us */
+    LIST_SEARCH,
+    LIST_ADDRESS   /* IPv4 or IPv6, to its bytes */
+};
 
 struct list_filter {
     const char    *name; /* the query parameter: "affiliate_id", "status", "from", "q" */

@@ -9,6 +9,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Api;
+use Leads;
 use Test::More;
 
 my $api = Api->start;
@@ -46,11 +47,12 @@ my %value = (
     method => 'wallet', role => 'admin', actor => 'staff:1', object_type => 'staff', object_id => '1',
     email => q{a@b.example}, txid => q{x}, customer => q{x}, coupon => q{x}, reason => q{x}, kind => q{refund},
     key => 'x', type => 'text', expires_before => '2030-01-01', country => 'DE', account => '1',
+    verdict => 'created,spam', uid => '0' x 32, test => 'false', group => 'day', path => '/x', key_prefix => 'x', lead_uid => 'x', ip => '192.0.2.1',
 );
 for my $operation (grep { /^GET/ && !/\{/ } @operations) {
     my (undef, $path) = split / /, $operation;
     my @names = map { $_->{name} } grep { $_->{in} eq 'query' } @{ $document->parameters_for_request([ get => $path ]) };
-    my $sort = $path =~ /audit$/ ? '-at' : $value{sort};
+    my $sort = $path =~ /audit$|_logs?$/ ? '-at' : $value{sort};
     my $query = join '&', map { my $v = $_ eq 'sort' ? $sort : /_id$/ ? 1 : $value{$_}; defined $v ? "$_=$v" : () } @names;
     is($api->get("$path?$query")->{status}, 200, "GET $path takes what it promises: " . (join(', ', @names) || 'nothing'));
     $api->is_error($api->get("$path?surprise=1"), 422, 'invalid_fields', "GET $path takes nothing else", 'surprise');
@@ -84,6 +86,13 @@ for (qw(groups affiliates campaigns links coupons api_users traders staff depart
 }
 replay('post', 'api_users/{id}/keys', 'api_users/1/keys', 201);
 replay('post', 'api_users/{id}/secret', 'api_users/1/secret', 201);
+Leads::lead($api);
+replay('patch', 'leads/{id}', 'leads/1', 200);
+replay('post', 'leads/bulk', 'leads/bulk', 200);
+replay('post', 'leads/{id}/notes', 'leads/1/notes', 201);
+replay('post', 'leads/{id}/convert', 'leads/1/convert', 200);
+is($api->get('leads/1/export')->{status}, 200, 'GET leads/1/export');
+replay('post', 'leads/{id}/erase', 'leads/1/erase', 200);
 replay('post', 'traders/{id}/invite', 'traders/1/invite', 201);
 replay('post', 'traders/{id}/accounts', 'traders/1/accounts', 201);
 replay('post', 'traders/{id}/affiliate', 'traders/1/affiliate', 201);
