@@ -209,6 +209,52 @@ a_command_runs_in_the_daemon(void **state)
     free(out);
 }
 
+/* The key alone, to be read by a script; what was asked for and nothing else; nothing of a request that is not understood. */
+static void
+api_users_are_made(void **state)
+{
+    struct world *w = *state;
+    char         *out;
+    json_t       *user;
+
+    assert_int_equal(call(w, NULL, &out, 8, "api-user", "create", "--name", "Shop", "--role", "advertiser", "--scopes",
+                          "conversions:write,leads:read"),
+                     COMMAND_OK);
+    assert_int_equal(strncmp(out, "aff_live_", 9), 0);
+    assert_int_equal(strlen(out), 9 + 43 + 1);
+    free(out);
+    assert_int_equal(test_int(w->db.pool, "SELECT COUNT(*) AS n FROM api_users WHERE name = 'Shop' AND role = 'advertiser'"
+                                          " AND scopes = '[\"conversions:write\",\"leads:read\"]' AND whitelist = 0"),
+                     1);
+
+    assert_int_equal(call(w, NULL, &out, 15, "api-user", "create", "--name", "Media", "--role", "affiliate", "--account", "cpa",
+                          "--networks", "192.0.2.0/24,2001:db8::7", "--rate", "60", "--test", "--json", "--autologin"),
+                     COMMAND_OK);
+    user = json_loads(out, 0, NULL);
+    assert_int_equal(strlen(json_string_value(json_object_get(user, "secret"))), 9 + 43);
+    assert_string_equal(json_string_value(json_object_get(user, "effective_state")), "unassigned");
+    json_decref(user);
+    free(out);
+    assert_int_equal(test_int(w->db.pool, "SELECT COUNT(*) AS n FROM api_users WHERE whitelist = 1 AND rate_minute = 60"
+                                          " AND test = 1 AND autologin = 1 AND account = 'cpa'"
+                                          " AND ranges = '[\"192.0.2.0/24\",\"2001:db8::7\"]'"),
+                     1);
+
+    assert_int_equal(call(w, NULL, &out, 6, "api-user", "create", "--name", "Media", "--role", "king"), COMMAND_FAILED);
+    assert_non_null(strstr(out, "role"));
+    free(out);
+    assert_int_equal(call(w, NULL, &out, 8, "api-user", "create", "--name", "X", "--role", "affiliate", "--rate", "many"),
+                     COMMAND_FAILED);
+    assert_non_null(strstr(out, "rate_per_minute"));
+    free(out);
+    assert_int_equal(call(w, NULL, &out, 7, "api-user", "create", "--name", "X", "--role", "affiliate", "--scope"),
+                     COMMAND_USAGE);
+    free(out);
+    assert_int_equal(call(w, NULL, &out, 5, "api-user", "create", "--role", "affiliate", "--name"), COMMAND_USAGE);
+    free(out);
+    assert_int_equal(test_int(w->db.pool, "SELECT COUNT(*) AS n FROM api_users"), 2);
+}
+
 static void
 only_writing_commands_are_run(void **state)
 {
@@ -307,6 +353,7 @@ main(void)
         cmocka_unit_test(a_configuration_is_read),
         cmocka_unit_test(a_bad_configuration_is_named),
         cmocka_unit_test_setup_teardown(a_command_runs_in_the_daemon, setup, teardown),
+        cmocka_unit_test_setup_teardown(api_users_are_made, setup, teardown),
         cmocka_unit_test_setup_teardown(only_writing_commands_are_run, setup, teardown),
         cmocka_unit_test_setup_teardown(nonsense_ends_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(other_users_are_not_heard, setup, teardown),

@@ -43,6 +43,10 @@ const struct command commands[] = {
       COMMAND_WRITES, NEEDS_SERVICE, command_user },
     { "token", "create --user EMAIL --name NAME", "a bearer token for scripts, shown once", COMMAND_WRITES,
       NEEDS_SERVICE, command_token },
+    { "api-user",
+      "create --name NAME --role affiliate|advertiser [--scopes A,B] [--affiliate ID] [--source ID] [--trader ID]"
+      " [--account cpl|cpa] [--expires TIME] [--rate N] [--networks A,B] [--autologin] [--test] [--json]",
+      "who may send leads or conversions; prints the key, shown once", COMMAND_WRITES, NEEDS_SERVICE, command_api_user },
     { "demo", "[--out FILE]", "fill in a small, believable program and tell its passwords", COMMAND_WRITES,
       NEEDS_SERVICE, command_demo },
     { NULL, NULL, NULL, COMMAND_PLAIN, 0, NULL },

@@ -43,9 +43,10 @@ const char *command_option(int argc, char **argv, const char *name);
 bool        command_time(int argc, char **argv, const char *name, int64_t otherwise, int64_t *us);
 bool        command_flag(int argc, char **argv, const char *name);
 
-/* In command_people.c, command_read.c, command_edge.c, command_detection.c, daemon.c. */
+/* In command_people.c, command_api_user.c, command_read.c, command_edge.c, command_detection.c, daemon.c. */
 int command_user(struct app *app, struct command_io *io, int argc, char **argv);
 int command_token(struct app *app, struct command_io *io, int argc, char **argv);
+int command_api_user(struct app *app, struct command_io *io, int argc, char **argv);
 int command_demo(struct app *app, struct command_io *io, int argc, char **argv);
 int command_migrate(struct app *app, struct command_io *io, int argc, char **argv);
 int command_stats(struct app *app, struct command_io *io, int argc, char **argv);
