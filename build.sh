@@ -23,7 +23,7 @@ usage() {
                                       the edge suites take that nginx (also edge-static, which is not in "every")
   test-long                           the same at release size (the fault test with 1,000,000 clicks)
   test-clean [root|user] [run|test]   README's commands on a fresh Debian 12 (debootstrap; as root)
-  bench [click]                       benchmarks; results as ratios within one run
+  bench [click|auth]                  benchmarks; results as ratios within one run
   check-source [DIR]                  the house rules, by grep
   help                                this text
 END

@@ -158,7 +158,7 @@ ngx_http_affiliate_identify_key(ngx_http_affiliate_caller_t *caller, struct trac
     if (key.len > NGX_HTTP_AFFILIATE_KEY_MAX) {
         return ngx_http_affiliate_error(KEY_UNKNOWN);
     }
-    (void) crypto_hash_sha256(hash, (const u_char *) key.data, key.len);
+    tracker_api_key_hash(key, hash);
     if (!tracker_snapshot_api_key(caller->snapshot, hash, &row) || row.state != TRACKER_STATE_ACTIVE
         || !tracker_snapshot_api_user(caller->snapshot, row.api_user, &caller->user))
     {

@@ -1,11 +1,13 @@
-# bench: what a click costs, as ratios within one run.
+# bench: what a click costs, and who is turned away, as ratios within one run.
 
 . tools/run.sh
+. tools/bench_auth.sh
 
 bench() {
     case ${1:-click} in
         click) bench_click ;;
-        *)     die "bench: click, not $1" ;;
+        auth)  bench_auth ;;
+        *)     die "bench: click or auth, not $1" ;;
     esac
 }
 
@@ -121,8 +123,14 @@ bench_nginx_conf() {
 
 # Waits until this nginx answers a click, that is, has its snapshot.
 bench_await() {
-    local tries=0
-    until [ "$(curl -sI -o /dev/null -w '%{http_code}' "http://127.0.0.1:$1/c/$BENCH_CODE")" = 302 ]; do
+    bench_await_status "$1" "/c/$BENCH_CODE" 302 -I
+}
+
+# bench_await_status PORT PATH STATUS [OPTION-OF-CURL...]
+bench_await_status() {
+    local tries=0 url=http://127.0.0.1:$1$2 status=$3
+    shift 3
+    until [ "$(curl -s "$@" -o /dev/null -w '%{http_code}' "$url")" = "$status" ]; do
         [ $((tries += 1)) -lt 600 ] || die "nginx of the benchmark does not answer; see its error.log"
         sleep 0.1
     done
@@ -197,12 +205,31 @@ bench_ticks() {
 
 # Lines "variant instructions_per_request".
 bench_instructions() {
-    local variant few many
+    local variant
     for variant in return combined log click known; do
-        few=$(bench_callgrind "$variant" $BENCH_FEW)
-        many=$(bench_callgrind "$variant" $BENCH_MANY)
-        echo "$variant $(((many - few) / (BENCH_MANY - BENCH_FEW)))"
+        bench_per_request bench_callgrind "$variant"
     done
+}
+
+# bench_per_request COUNTER VARIANT: the line "variant instructions_per_request".
+bench_per_request() {
+    local few many
+    few=$("$1" "$2" $BENCH_FEW) || die "$2 could not be counted"
+    many=$("$1" "$2" $BENCH_MANY) || die "$2 could not be counted"
+    echo "$2 $(((many - few) / (BENCH_MANY - BENCH_FEW)))"
+}
+
+# bench_valgrind OUT COMMAND...: options of callgrind may come first.  A processor copies a block by one `rep movsb`,
+# valgrind counts one instruction a byte: glibc is told to copy by vectors instead, for every variant.
+bench_valgrind() {
+    local out=$1
+    shift
+    GLIBC_TUNABLES=glibc.cpu.x86_rep_movsb_threshold=0x40000000 \
+        valgrind --tool=callgrind --callgrind-out-file="$out" -q "$@"
+}
+
+bench_counted() {
+    sed -n 's/^\(summary\|totals\): //p' "$1" | tail -n 1
 }
 
 # bench_callgrind VARIANT REQUESTS: instructions of a whole life of nginx that answers so many.
@@ -212,18 +239,15 @@ bench_callgrind() {
     port=$(bench_free_port)
     bench_nginx_conf "$folder" "$port" "master_process off; daemon off;" "$1"
     sed -i '/^worker_cpu_affinity/d' "$folder/nginx.conf"
-    # A processor copies a block by one `rep movsb`, valgrind counts one instruction a byte: glibc is told to
-    # copy by vectors instead, for every variant.
-    GLIBC_TUNABLES=glibc.cpu.x86_rep_movsb_threshold=0x40000000 \
-    valgrind --tool=callgrind --callgrind-out-file="$folder/out" -q \
-        nginx -p "$folder" -c "$folder/nginx.conf" -e "$folder/error.log" >"$folder/valgrind.log" 2>&1 &
+    bench_valgrind "$folder/out" nginx -p "$folder" -c "$folder/nginx.conf" -e "$folder/error.log" \
+        >"$folder/valgrind.log" 2>&1 &
     bench_await "$port"
     "$BUILD/clickload" --port "$port" --path "$(bench_path "$1")" --count "$2" --connections $BENCH_CONNECTIONS \
         "${headers[@]}" >"$folder/client.json" || [ "$(bench_path "$1")" != "$(bench_path click)" ] || die "clicks failed"
     bench_shipped "$port"
     kill -QUIT "$(cat "$folder/nginx.pid")"
     wait $!
-    sed -n 's/^\(summary\|totals\): //p' "$folder/out" | tail -n 1
+    bench_counted "$folder/out"
 }
 
 # Until this edge has nothing unacknowledged: shipping belongs to a click's price.

@@ -2,7 +2,7 @@
  * clickload - asks for clicks and writes down what was answered.
  *
  *   clickload --port N --path /c/CODE [--path ...] --count N [--connections N] [--out FILE] [--user-agents FILE]
- *             [--header "Name: value" ...] [--rate N]
+ *             [--header "Name: value" ...] [--rate N] [--post BODY] [--status N]
  *
  * The independent witness of the fault tests: it shares no code with the
  * product.  A click counts as answered when its whole response has arrived with
@@ -14,7 +14,8 @@
  * One request at a time on each keep-alive connection; broken connections are
  * opened again, --count answers are waited for.  With --user-agents each line
  * of FILE is sent once (count = its lines).  --rate bounds
- * the requests a second.  Prints one JSON object; p50 and p99 are over the answered.
+ * the requests a second.  With --status any answer of that status counts, whether it has a click id or not;
+ * --post sends a body.  Prints one JSON object; p50 and p99 are over the answered.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -55,6 +56,8 @@ static struct {
     const char        *paths[PATHS_MAX];
     size_t             path_count, connection_count;
     uint64_t           count, rate; /* rate 0: no bound */
+    int                status;      /* 0: clicks are wanted */
+    const char        *body;        /* NULL: GET */
     FILE              *out;
     char               headers[4096]; /* further ones, each with its line end */
     const char        *agent;  /* a browser's, unless --header says otherwise: bots are not counted */
@@ -112,6 +115,7 @@ parse_options(int argc, char **argv)
         { "count", required_argument, NULL, 'n' },       { "connections", required_argument, NULL, 'c' },
         { "out", required_argument, NULL, 'o' },         { "user-agents", required_argument, NULL, 'a' },
         { "header", required_argument, NULL, 'h' },      { "rate", required_argument, NULL, 'r' },
+        { "post", required_argument, NULL, 'b' },        { "status", required_argument, NULL, 's' },
         { NULL, 0, NULL, 0 },
     };
     int    option;
@@ -147,6 +151,12 @@ parse_options(int argc, char **argv)
             snprintf(config.headers + used, sizeof(config.headers) - used, "%s\r\n", optarg);
             break;
         case 'a': read_agents(optarg); break;
+        case 'b':
+            config.body = optarg;
+            used = strlen(config.headers);
+            snprintf(config.headers + used, sizeof(config.headers) - used, "Content-Length: %zu\r\n", strlen(optarg));
+            break;
+        case 's': config.status = atoi(optarg); break;
         default: exit(2);
         }
     }
@@ -297,8 +307,9 @@ send_request(struct connection *c)
         }
         agent = config.agents[c->agent];
     }
-    len = snprintf(request, sizeof(request), "GET %s HTTP/1.1\r\nHost: localhost\r\nUser-Agent: %s\r\n%s\r\n",
-                   config.paths[turn++ % config.path_count], agent, config.headers);
+    len = snprintf(request, sizeof(request), "%s %s HTTP/1.1\r\nHost: localhost\r\nUser-Agent: %s\r\n%s\r\n%s",
+                   config.body != NULL ? "POST" : "GET", config.paths[turn++ % config.path_count], agent,
+                   config.headers, config.body != NULL ? config.body : "");
     c->phase = WAITING;
     c->have = 0;
     c->sent_us = now_us();
@@ -338,7 +349,9 @@ on_response(struct connection *c, size_t len)
     int  status = atoi(c->response + sizeof("HTTP/1.1 ") - 1);
 
     last_answer_ms = now_ms();
-    if (status != 302 || !find_id(c->response, len, id)) {
+    if (config.status != 0 && status == config.status) {
+        latencies[tally.answered++] = (uint32_t) (now_us() - c->sent_us);
+    } else if (config.status != 0 || status != 302 || !find_id(c->response, len, id)) {
         tally.other++;
         tally.last_status = status;
     } else {

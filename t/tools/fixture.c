@@ -603,7 +603,7 @@ row_add(struct tracker_snapshot_builder *b, const struct tracker_keys *keys, str
         user.state = row.state == TRACKER_STATE_PAUSED ? TRACKER_STATE_PAUSED : TRACKER_STATE_ACTIVE;
         if (row.state == TRACKER_STATE_PAUSED)
             row.state = TRACKER_STATE_ACTIVE;
-        crypto_hash_sha256(row.hash, (const uint8_t *) w[8].data, w[8].len);
+        tracker_api_key_hash(w[8], row.hash);
         for (int i = 9; i < count; i++)
             user_option(&user, keys, w[i]);
         int rc = tracker_snapshot_add_api_user(b, &user);

@@ -1,5 +1,5 @@
 /*
- * tracker_secret.h - a secret that must be stored readable: sealed with the key ring.
+ * tracker_secret.h - a secret that must be stored readable: sealed with the key ring; and one that must not: its hash.
  *
  * Signing secrets have to be known in clear to whoever verifies with them, so
  * they cannot be hashed.  In SQL, in snapshots and on the wire they are sealed:
@@ -23,5 +23,9 @@ size_t tracker_secret_seal(const struct tracker_keys *keys, uint64_t owner, stru
 /* The secret's length, or 0: not sealed by us for this owner.  The caller wipes out. */
 size_t tracker_secret_open(const struct tracker_keys *keys, uint64_t owner, struct tracker_str sealed,
                            uint8_t out[TRACKER_SECRET_MAX]);
+
+/* Of an API key SQL and snapshots hold its SHA-256: a key has 256 random bits, so that no salt is needed. */
+#define TRACKER_API_KEY_HASH_LEN 32
+void tracker_api_key_hash(struct tracker_str key, uint8_t hash[TRACKER_API_KEY_HASH_LEN]);
 
 #endif

@@ -31,7 +31,6 @@
 #define TRACKER_SNAPSHOT_HASH_LEN 16
 #define TRACKER_CODE_MAX          64  /* bytes of a link code: [A-Za-z0-9._~-] */
 #define TRACKER_NAME_MAX          128
-#define TRACKER_API_KEY_HASH_LEN  32  /* SHA-256 of the API key */
 #define TRACKER_COOKIE_DAYS_MAX   3650
 #define TRACKER_HOSTS_MAX         8192 /* bytes of a campaign's list of hosts */
 #define TRACKER_BLOB_MAX          (1u << 20)

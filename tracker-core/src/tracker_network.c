@@ -4,6 +4,7 @@
 #include "tracker_network.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <stdlib.h>
 
 #define ADDRESS_LEN 16
@@ -86,6 +87,41 @@ tracker_networks_check(struct tracker_str networks)
     return true;
 }
 
+/* An address as two numbers. */
+struct address {
+    uint64_t high, low;
+};
+
+static struct address
+address_load(const uint8_t *bytes)
+{
+    uint64_t high, low;
+
+    memcpy(&high, bytes, 8);
+    memcpy(&low, bytes + 8, 8);
+    return (struct address){ be64toh(high), be64toh(low) };
+}
+
+static uint32_t
+address4_load(const uint8_t *bytes)
+{
+    uint32_t v;
+
+    memcpy(&v, bytes, sizeof(v));
+    return be32toh(v);
+}
+
+static bool
+entry_holds(const uint8_t *entry, struct address address)
+{
+    struct address of = address_load(entry + 1);
+    unsigned       bits = entry[0];
+
+    if (bits <= 64)
+        return bits == 0 || (of.high ^ address.high) >> (64 - bits) == 0;
+    return of.high == address.high && (of.low ^ address.low) >> (128 - bits) == 0;
+}
+
 /* By address; of one address the wider network first. */
 static int
 entry_order(const void *a, const void *b)
@@ -125,32 +161,32 @@ tracker_networks_sorted(struct tracker_str networks)
     return true;
 }
 
-/* The last entry that does not begin behind the address is the only one that can hold it. */
+/*
+ * The last entry that does not begin behind the address is the only one that can hold it.  Addresses are compared as
+ * two numbers: everybody's API calls wait here.
+ */
 bool
 tracker_networks_hold(struct tracker_str networks, struct tracker_str ip)
 {
-    const uint8_t *entries = (const uint8_t *) networks.data, *entry;
-    uint8_t        address[ADDRESS_LEN];
+    const uint8_t *entries = (const uint8_t *) networks.data;
+    struct address address, at;
     size_t         low = 0, high = networks.len / TRACKER_NETWORK_LEN;
 
-    if (ip.len == ADDRESS_LEN) {
-        memcpy(address, ip.data, ADDRESS_LEN);
-    } else if (ip.len == 4) {
-        memcpy(address, mapped, sizeof(mapped));
-        memcpy(address + sizeof(mapped), ip.data, 4);
-    } else {
+    if (ip.len == ADDRESS_LEN)
+        address = address_load((const uint8_t *) ip.data);
+    else if (ip.len == 4)
+        address = (struct address){ 0, UINT64_C(0xffff) << 32 | address4_load((const uint8_t *) ip.data) };
+    else
         return false;
-    }
+
     while (low < high) {
         size_t middle = (low + high) / 2;
 
-        if (memcmp(entries + middle * TRACKER_NETWORK_LEN + 1, address, ADDRESS_LEN) <= 0)
+        at = address_load(entries + middle * TRACKER_NETWORK_LEN + 1);
+        if (at.high != address.high ? at.high < address.high : at.low <= address.low)
             low = middle + 1;
         else
             high = middle;
     }
-    if (low == 0)
-        return false;
-    entry = entries + (low - 1) * TRACKER_NETWORK_LEN;
-    return bits_equal(entry + 1, address, entry[0]);
+    return low > 0 && entry_holds(entries + (low - 1) * TRACKER_NETWORK_LEN, address);
 }

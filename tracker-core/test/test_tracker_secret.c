@@ -79,6 +79,38 @@ test_rotation(void **state)
     assert_int_equal(tracker_secret_open(&older, OWNER, (struct tracker_str){ (char *) sealed, len }, out), 0);
 }
 
+/* FIPS 180-4's examples, and every length about the blocks' ends as libsodium has it, which the backend hashes with. */
+static void
+test_api_key_hash(void **state)
+{
+    static const struct {
+        const char *text, *hex;
+    } known[] = {
+        { "", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" },
+        { "abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" },
+        { "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+          "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1" },
+    };
+    uint8_t hash[TRACKER_API_KEY_HASH_LEN], other[TRACKER_API_KEY_HASH_LEN];
+    char    hex[2 * TRACKER_API_KEY_HASH_LEN + 1], text[300];
+
+    for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        tracker_api_key_hash(testing_str(known[i].text), hash);
+        assert_string_equal(sodium_bin2hex(hex, sizeof(hex), hash, sizeof(hash)), known[i].hex);
+    }
+    memset(text, 0xa5, sizeof(text));
+    for (size_t len = 0; len <= sizeof(text); len++) {
+        char *exact = testing_exact(text, len);
+
+        tracker_api_key_hash((struct tracker_str){ exact, len }, hash);
+        crypto_hash_sha256(other, (const uint8_t *) exact, len);
+        assert_memory_equal(hash, other, sizeof(hash));
+        free(exact);
+    }
+    tracker_api_key_hash(TRACKER_STR_NONE, hash);
+    assert_string_equal(sodium_bin2hex(hex, sizeof(hex), hash, sizeof(hash)), known[0].hex);
+}
+
 int
 main(void)
 {
@@ -86,6 +118,7 @@ main(void)
         cmocka_unit_test(test_what_is_sealed_opens),
         cmocka_unit_test(test_damage_and_other_owners),
         cmocka_unit_test(test_rotation),
+        cmocka_unit_test(test_api_key_hash),
     };
 
     return cmocka_run_group_tests(tests, set_up, NULL);

@@ -6,6 +6,8 @@
  * another one.  So besides examples, random rows in base and delta are
  * compared with plain arrays.
  */
+#include <unistd.h>
+
 #include "snapshot_fixture.h"
 
 static void
@@ -539,6 +541,55 @@ test_random_rows(void **state)
     }
 }
 
+/*
+ * As many keys and ranges as a large network has: built, opened, and each key and each range found.  Linear work takes
+ * a tenth of a second here; the alarm is for what is not linear, under sanitizers too.
+ */
+static void
+test_many_keys_and_ranges(void **state)
+{
+    const uint32_t                   keys = 100000, users = 400, ranges = 250;
+    struct tracker_snapshot_builder *b = new_builder();
+    uint8_t                          networks[250 * TRACKER_NETWORK_LEN];
+    struct tracker_api_user_row      user = an_api_user(), out;
+    struct tracker_api_key_row       key = an_api_key(0), key_out;
+
+    alarm(60);
+    for (user.id = 1; user.id <= users; user.id++) {
+        for (uint32_t j = 0; j < ranges; j++) { /* 10.j.u.0/24, backwards */
+            uint8_t *entry = networks + j * TRACKER_NETWORK_LEN;
+            assert_true(tracker_network_parse(TRACKER_STR("10.0.0.0/24"), entry));
+            entry[14] = (uint8_t) (ranges - j);
+            entry[15] = (uint8_t) user.id;
+        }
+        user.networks = (struct tracker_str){ (char *) networks, sizeof(networks) };
+        assert_int_equal(tracker_snapshot_add_api_user(b, &user), 0);
+    }
+    for (uint32_t i = 0; i < keys; i++) {
+        tracker_api_key_hash((struct tracker_str){ (const char *) &i, sizeof(i) }, key.hash);
+        key.api_user = i % users + 1;
+        assert_int_equal(tracker_snapshot_add_api_key(b, &key), 0);
+    }
+
+    struct built            base = build(b, 1, NULL);
+    struct tracker_snapshot s = { &base.file, NULL };
+    assert_int_equal(base.file.info.api_keys, keys);
+    for (uint32_t i = 0; i < keys; i++) {
+        uint8_t ip[4] = { 10, (uint8_t) (i / users + 1), 0, 7 };
+
+        tracker_api_key_hash((struct tracker_str){ (const char *) &i, sizeof(i) }, key.hash);
+        assert_true(tracker_snapshot_api_key(&s, key.hash, &key_out));
+        assert_int_equal(key_out.api_user, i % users + 1);
+        assert_true(tracker_snapshot_api_user(&s, key_out.api_user, &out));
+        ip[2] = (uint8_t) out.id;
+        assert_true(tracker_networks_hold(out.networks, (struct tracker_str){ (char *) ip, 4 }));
+        ip[2]++;
+        assert_false(tracker_networks_hold(out.networks, (struct tracker_str){ (char *) ip, 4 }));
+    }
+    alarm(0);
+    free(base.bytes);
+}
+
 int
 main(void)
 {
@@ -554,6 +605,7 @@ main(void)
         cmocka_unit_test(test_fits),
         cmocka_unit_test(test_delta_of_another_key),
         cmocka_unit_test(test_random_rows),
+        cmocka_unit_test(test_many_keys_and_ranges),
     };
 
     if (tracker_init() != 0)
