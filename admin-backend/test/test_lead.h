@@ -130,7 +130,7 @@ lead_pairs(const char *text, uint8_t *out)
 
 /* Commits a lead fact; nothing is decided yet.  Its sequence. */
 static inline int64_t
-say(struct leads *l, struct said said)
+say_lead(struct leads *l, struct said said)
 {
     uint8_t             pairs[TRACKER_LEAD_FIELDS_MAX], content[16], id[TRACKER_LEAD_ID_LEN];
     struct tracker_str  fields = lead_pairs(said.fields, pairs);
@@ -187,7 +187,7 @@ ask(struct leads *l, struct said said)
 {
     int told = l->told;
 
-    say(l, said);
+    say_lead(l, said);
     decide_all(l);
     assert_int_equal(l->told, told + 1);
     return l->verdicts[told].verdict;

@@ -334,10 +334,10 @@ static void
 one_that_cannot_be_decided_stops_nobody(void **state)
 {
     struct leads *l = *state;
-    int64_t       broken = say(l, (struct said){ .fields = "email=ada@example.com", .key = "k" });
-    int64_t       orphan = say(l, (struct said){ .fields = "email=eve@example.com", .api_user = 4711 });
+    int64_t       broken = say_lead(l, (struct said){ .fields = "email=ada@example.com", .key = "k" });
+    int64_t       orphan = say_lead(l, (struct said){ .fields = "email=eve@example.com", .api_user = 4711 });
 
-    say(l, (struct said){ .fields = "email=fay@example.com" });
+    say_lead(l, (struct said){ .fields = "email=fay@example.com" });
     number(&l->m, "SELECT 1 AS n");
     test_run(l->m.base.pool, "UPDATE lead_facts SET fields = '[[[' WHERE idempotency_key = 'k'");
     for (int i = 0; i < 5; i++) {
@@ -385,7 +385,7 @@ two_who_decide_at_once_make_one_lead(void **state)
         char fields[64], key[16];
         snprintf(fields, sizeof(fields), "email=person%d@example.com&n=%d", i % 40, i);
         snprintf(key, sizeof(key), "k%d", i);
-        say(l, (struct said){ .fields = fields, .key = key });
+        say_lead(l, (struct said){ .fields = fields, .key = key });
     }
     for (int i = 0; i < 2; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, decide_in_a_thread, &both[i]), 0);
@@ -426,7 +426,7 @@ any_order_gives_the_same_persons(void **state)
                 snprintf(fields, sizeof(fields), "phone=0171 12345%02u&country=DE&email=p%u@example.com", p, p);
             else
                 snprintf(fields, sizeof(fields), "email=p%u@example.com&n=%u", p, how);
-            say(l, (struct said){ .fields = fields, .api_user = how == 3 ? l->stranger : l->partner });
+            say_lead(l, (struct said){ .fields = fields, .api_user = how == 3 ? l->stranger : l->partner });
             if (!seen[p])
                 persons++;
             seen[p] = true;

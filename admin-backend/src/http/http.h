@@ -6,6 +6,7 @@
 
 #include <microhttpd.h>
 
+#include "service/partner.h"
 #include "service/people.h"
 
 #define HTTP_BODY_MAX   (1u << 20)
@@ -19,10 +20,13 @@ enum http_access {
     ACCESS_MANAGER = 1u << 2,
     ACCESS_AGENT = 1u << 3,
     ACCESS_VIEWER = 1u << 4,
+    ACCESS_API = 1u << 14,    /* an API user's key, with the scope that is in the bits above: API_SCOPE() */
     ACCESS_PUBLIC = 1u << 15, /* nobody need be logged in */
     TAKES_QUERY = 1u << 16,   /* elsewhere a query is refused */
     TAKES_FORM = 1u << 17     /* a browser's form, besides JSON */
 };
+#define API_SCOPE_SHIFT  20
+#define API_SCOPE(scope) (ACCESS_API | (scope) << API_SCOPE_SHIFT)
 #define ACCESS_STAFF (ACCESS_ADMIN | ACCESS_FINANCE | ACCESS_MANAGER | ACCESS_AGENT | ACCESS_VIEWER)
 #define ACCESS_WRITE (ACCESS_ADMIN | ACCESS_MANAGER)
 #define ACCESS_MONEY (ACCESS_ADMIN | ACCESS_FINANCE)
@@ -36,6 +40,7 @@ struct http_request {
     const char             *method, *path;
     char                    params[HTTP_PARAMS_MAX][72]; /* what {..} of the pattern matched */
     struct session          session;                     /* of the caller, unless the route is public */
+    struct partner          partner;                     /* likewise, of ACCESS_API */
     bool                    by_cookie;
     struct once             once;                        /* of the Idempotency-Key */
     char                    once_key[256];
@@ -110,6 +115,20 @@ bool request_wants_csv(const struct http_request *request);
 bool request_is_form(const struct http_request *request);
 /* A cookie of the request into out (cap bytes); false: not there or too long. */
 bool request_cookie(const struct http_request *request, const char *name, char *out, size_t cap);
+
+/* page_size, cursor and sort are the frame's; every other parameter must be a filter.  False: *error is filled. */
+bool query_fill(const struct http_request *request, struct list_query *query, struct service_error *error);
+
+/* ---- the partner API (partner.c) ---- */
+
+/* An API user's key; makes an answer when it says false. */
+bool partner_authorize(struct http_request *request, struct http_answer *answer);
+void partner_leads(struct http_request *request, struct http_answer *answer);
+void partner_lead_one(struct http_request *request, struct http_answer *answer);
+void partner_lead_statuses(struct http_request *request, struct http_answer *answer);
+void partner_conversions(struct http_request *request, struct http_answer *answer);
+void partner_stats_show(struct http_request *request, struct http_answer *answer);
+void partner_autologin_redeem(struct http_request *request, struct http_answer *answer);
 
 /* ---- resources (resource.c): what every list and object has in common ---- */
 

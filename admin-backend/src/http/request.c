@@ -159,6 +159,8 @@ request_authorize(struct http_request *request, struct http_answer *answer)
 
     if (request->route->access & ACCESS_PUBLIC)
         return true;
+    if (request->route->access & ACCESS_API)
+        return partner_authorize(request, answer);
     result = identify(request, &error);
     if (result != SERVICE_OK) {
         answer_service(answer, result, &error);

@@ -35,9 +35,8 @@ read_list(struct db *db, void *ctx)
     return reading->result == SERVICE_OK ? DB_OK : DB_ABORT;
 }
 
-/* page_size, cursor and sort are the frame's; every other parameter must be a filter of this list. */
-static bool
-fill_query(const struct http_request *request, struct list_query *query, struct service_error *error)
+bool
+query_fill(const struct http_request *request, struct list_query *query, struct service_error *error)
 {
     for (int i = 0; i < request->query_count; i++) {
         const char *name = request->query[i].name, *value = request->query[i].value;
@@ -117,7 +116,7 @@ resource_list(struct http_request *request, struct http_answer *answer)
     char                *csv = NULL;
     enum service_result  result = SERVICE_INVALID;
 
-    if (!fill_query(request, &query, &error))
+    if (!query_fill(request, &query, &error))
         ;
     else if (request_wants_csv(request))
         csv = read_csv(request, &query, &result, &error);

@@ -36,6 +36,7 @@ static const struct resource forms = { "form", &form_list, form_create, form_edi
 static const struct resource audit = { "audit entry", &audit_list, NULL, NULL, NULL };
 
 #define ADMIN "/api/admin/v1"
+#define API   "/api/v1"
 
 const struct http_route http_route_table[] = {
     { "GET", "/", ACCESS_PUBLIC, welcome_page, NULL },
@@ -172,6 +173,13 @@ const struct http_route http_route_table[] = {
     { "GET", ADMIN "/forms/{id}/integration", ACCESS_STAFF, form_code, &forms },
     { "GET", ADMIN "/forms/{id}/preview", ACCESS_STAFF, form_look, &forms },
 
+    { "GET", API "/leads", API_SCOPE(TRACKER_SCOPE_LEADS_READ) | TAKES_QUERY, partner_leads, NULL },
+    { "GET", API "/leads/statuses", API_SCOPE(TRACKER_SCOPE_LEADS_READ), partner_lead_statuses, NULL },
+    { "GET", API "/leads/{id}", API_SCOPE(TRACKER_SCOPE_LEADS_READ), partner_lead_one, NULL },
+    { "GET", API "/conversions", API_SCOPE(TRACKER_SCOPE_CONVERSIONS_READ) | TAKES_QUERY, partner_conversions, NULL },
+    { "GET", API "/stats", API_SCOPE(TRACKER_SCOPE_STATS_READ) | TAKES_QUERY, partner_stats_show, NULL },
+    { "POST", API "/autologin", API_SCOPE(TRACKER_SCOPE_AUTOLOGIN), partner_autologin_redeem, NULL },
+
     { NULL, NULL, 0, NULL, NULL },
 };
 
@@ -189,6 +197,8 @@ http_routes(void)
         }
         if (route->access & ACCESS_PUBLIC)
             json_array_append_new(roles, json_string("public"));
+        if (route->access & ACCESS_API)
+            json_array_append_new(roles, json_string("api_user"));
         json_array_append_new(routes, json_pack("{s:s, s:s, s:o}", "method", route->method, "path", route->pattern,
                                                 "roles", roles));
     }

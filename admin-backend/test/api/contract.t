@@ -49,7 +49,7 @@ my %value = (
     key => 'x', type => 'text', expires_before => '2030-01-01', country => 'DE', account => '1',
     verdict => 'created,spam', uid => '0' x 32, test => 'false', group => 'day', path => '/x', key_prefix => 'x', lead_uid => 'x', ip => '192.0.2.1',
 );
-for my $operation (grep { /^GET/ && !/\{/ } @operations) {
+for my $operation (grep { /^GET/ && !/\{/ && !m{ /api/v1/} } @operations) {    # the partner API: partner.t
     my (undef, $path) = split / /, $operation;
     my @names = map { $_->{name} } grep { $_->{in} eq 'query' } @{ $document->parameters_for_request([ get => $path ]) };
     my $sort = $path =~ /audit$|_logs?$/ ? '-at' : $value{sort};
@@ -116,6 +116,6 @@ replay('post', 'payouts/{id}/pay', "payouts/$payout->{id}/pay", 200);
 my $login = example('post', "$Api::ADMIN/session");
 $api->post('staff', { %$login, role => 'viewer' });
 replay('post', 'session', 'session', 200);
-is_deeply([ grep { !/^(GET|DELETE) |\/(setup|invite)\// } sort keys %described ], [], 'no other operation has a body');
+is_deeply([ grep { !/^(GET|DELETE) |\/(setup|invite)\/| \/api\/v1\// } sort keys %described ], [], 'no other operation has a body');
 
 $api->finish;

@@ -20,7 +20,8 @@ sub text {
 # ---- codes ----
 
 my %status = (INVALID => 422, NOT_FOUND => 404, CONFLICT => 409, STALE => 412, FORBIDDEN => 403, UNAVAILABLE => 503, FAILED => 500);
-my %moved = (unauthenticated => 401, login_failed => 401, too_many_attempts => 429);    # HTTP has words of its own for these
+my %moved = (unauthenticated => 401, login_failed => 401, too_many_attempts => 429, key_missing => 401, key_unknown => 401,
+    autologin_expired => 410);    # HTTP has words of its own for these
 my %said;
 for my $file (grep { !/demo\.c$/ } glob "$Api::ROOT/admin-backend/src/{http,service}/*.c") {    # the demo has no address
     my $source = text(substr $file, 1 + length $Api::ROOT);

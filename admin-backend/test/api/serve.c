@@ -5,6 +5,8 @@
  * line on standard input and answers each with a line, until its end:
  *
  *     advance SECONDS                 the clock moves only by this
+ *     lead API_USER AFFILIATE KEY FIELDS   a lead as an edge records it, decided; KEY "-": none; FIELDS "email=a@b.example&..."
+ *     pass USE OWNER SECONDS LEAD     a pass of the key ring (tracker_token.h)
  *     sell AMOUNT CURRENCY TXID LINK  a click and its conversion, derived; answers with the referral
  *     ready yes|no                    what /readyz hears
  *     forget                          what `work` does now and then to what is over
@@ -14,13 +16,15 @@
  *
  * With --first-start nobody is on the staff yet, and the set-up secret is printed instead.
  */
-#include "test_money.h"
+#include "test_lead.h"
 
+#include <sodium.h>
 #include <stdatomic.h>
 
 #include "app/json_memory.h"
 #include "http/server.h"
 #include "service/people.h"
+#include "tracker_token.h"
 
 static atomic_bool      is_ready = true;
 static _Atomic uint64_t clock_us; /* what the server's threads see of test_clock_us */
@@ -132,11 +136,36 @@ refunded(struct money *m, const char *amount, const char *currency, const char *
     return json_object();
 }
 
+/* {"id"} of what was sent, whatever became of it. */
 static json_t *
-obey(struct money *m, const char *line)
+sent(struct leads *l, int64_t api_user, int64_t affiliate, const char *key, const char *fields)
 {
-    char               amount[32], currency[8], txid[64], refund_id[64], word[8];
-    unsigned long long number;
+    l->told = 0;
+    say_lead(l, (struct said){ .fields = fields, .api_user = api_user, .affiliate = affiliate,
+                               .key = strcmp(key, "-") == 0 ? NULL : key });
+    decide_all(l);
+    return json_pack("{s:s}", "id", l->verdicts[0].uid);
+}
+
+static json_t *
+passed(struct money *m, unsigned use, unsigned owner, unsigned seconds, const char *uid)
+{
+    struct tracker_pass pass = { .use = (uint8_t) use, .owner = owner, .expires_s = clock_us / SECOND_US + seconds };
+    char                text[TRACKER_PASS_LEN + 1] = "";
+
+    tracker_lead_parse((struct tracker_str){ uid, strlen(uid) }, pass.lead);
+    randombytes_buf(pass.nonce, sizeof(pass.nonce));
+    tracker_pass_make(&m->base.keys, &pass, text);
+    return json_pack("{s:s}", "token", text);
+}
+
+static json_t *
+obey(struct leads *l, const char *line)
+{
+    struct money      *m = &l->m;
+    char               amount[32], currency[8], txid[64], refund_id[64], word[8], fields[512];
+    unsigned long long number, other;
+    unsigned           use, owner, seconds;
 
     if (sscanf(line, "advance %llu", &number) == 1)
         clock_us = test_clock_us += number * SECOND_US;
@@ -144,6 +173,10 @@ obey(struct money *m, const char *line)
         return sold(m, amount, currency, txid, (int64_t) number);
     else if (sscanf(line, "refund %31s %7s %63s %63s", amount, currency, txid, refund_id) == 4)
         return refunded(m, amount, currency, txid, refund_id);
+    else if (sscanf(line, "lead %llu %llu %63s %511[^\n]", &number, &other, txid, fields) == 4)
+        return sent(l, (int64_t) number, (int64_t) other, txid, fields);
+    else if (sscanf(line, "pass %u %u %u %63s", &use, &owner, &seconds, txid) == 4)
+        return passed(m, use, owner, seconds, txid);
     else if (sscanf(line, "ready %7s", word) == 1)
         is_ready = strcmp(word, "yes") == 0;
     else if (sscanf(line, "watch %63[^\n]", watched) == 1)
@@ -162,7 +195,8 @@ obey(struct money *m, const char *line)
 int
 main(int argc, char **argv)
 {
-    struct money        money;
+    static struct leads leads;
+    struct money       *money = &leads.m;
     char                socket_path[96], line[1024], *why;
     bool                first_start = argc == 2 && strcmp(argv[1], "--first-start") == 0;
     struct http_options options = { .socket_path = socket_path, .ready = ready };
@@ -170,23 +204,23 @@ main(int argc, char **argv)
     json_t             *staff;
 
     json_memory_wipes(look);
-    money_open(&money);
-    snprintf(socket_path, sizeof(socket_path), "%s/http.sock", money.base.dir);
-    options.service = money.service;
+    money_open(money);
+    snprintf(socket_path, sizeof(socket_path), "%s/http.sock", money->base.dir);
+    options.service = money->service;
     clock_us = test_clock_us;
-    money.service->now_us = now_us;
-    staff = first_start ? json_null() : hire_all(&money);
+    money->service->now_us = now_us;
+    staff = first_start ? json_null() : hire_all(money);
     server = http_start(&options, &why);
     if (server == NULL) {
         fprintf(stderr, "%s\n", why);
         return 1;
     }
     say(json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "socket", socket_path, "database",
-                  strchr(money.base.url, ':') + 1, "base_url", money.service->base_url, "staff", staff, "program",
-                  program_of(&money), "setup", invite(&money)));
+                  strchr(money->base.url, ':') + 1, "base_url", money->service->base_url, "staff", staff, "program",
+                  program_of(money), "setup", invite(money)));
     while (fgets(line, sizeof(line), stdin) != NULL)
-        say(obey(&money, line));
+        say(obey(&leads, line));
     http_stop(server);
-    money_close(&money);
+    money_close(money);
     return 0;
 }
