@@ -139,7 +139,18 @@ test_fills_a_believable_program(void **state)
     assert_string_equal(text_of(file, "redis_url"), "unix:/run/redis.sock");
     assert_string_equal(text_of(file, "affiliated"), "/opt/affiliated");
     assert_string_equal(text_of(file, "config"), "/etc/a.conf");
-    assert_true(json_is_array(json_object_get(file, "forms")));
+    assert_int_equal(json_array_size(json_object_get(file, "forms")), 2);
+    for (size_t i = 0; i < 2; i++) {
+        json_t *form = json_array_get(json_object_get(file, "forms"), i);
+
+        snprintf(sql, sizeof(sql), "SELECT COUNT(*) AS n FROM forms WHERE key = '%s' AND state = 'active'", text_of(form, "key"));
+        assert_int_equal(test_int(demo->base.pool, sql), 1);
+        assert_non_null(strstr(text_of(form, "url"), text_of(form, "key")));
+    }
+    assert_int_equal(test_int(demo->base.pool, "SELECT COUNT(*) AS n FROM api_users u JOIN lead_sources s ON s.id = u.source_id"
+                                               " JOIN department_members m ON m.department_id = s.department_id"
+                                               " WHERE u.role = 'affiliate' AND u.affiliate_id = 1"), 1);
+    assert_int_equal(strncmp(credential(file, "lead_user", "key"), "aff_live_", 9), 0);
     assert_int_equal(test_int(demo->base.pool, "SELECT COUNT(DISTINCT status) AS n FROM affiliates"), 4);
     assert_int_equal(test_int(demo->base.pool, "SELECT COUNT(*) AS n FROM programs WHERE currency = 'EUR'"), 1);
     snprintf(sql, sizeof(sql),

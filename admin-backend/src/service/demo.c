@@ -9,7 +9,7 @@
 
 #include <sodium.h>
 
-#include "service/catalog.h"
+#include "service/demo_internal.h"
 #include "service/people.h"
 #include "service/view.h"
 
@@ -27,7 +27,8 @@ static const char *const groups[] = {
     "{\"from\":0,\"percentage\":\"20\"},{\"from\":10,\"percentage\":\"25\"},{\"from\":50,\"percentage\":\"32.5\"}]},"
     "\"minimum_payout\":{\"amount\":\"250.00\",\"currency\":\"EUR\"}}",
 };
-enum { STANDARD, VIP, PARTNERS, GROUPS };
+enum { STANDARD, VIP, PARTNERS };
+_Static_assert(sizeof(groups) / sizeof(groups[0]) == DEMO_GROUPS, "room for each");
 
 /* The first one is the affiliate of demo.json. */
 static const struct {
@@ -41,13 +42,13 @@ static const struct {
     { "Bargain Harbor", "deals@harbor.example", "suspended", STANDARD },
     { "Old Mill Coupons", "office@oldmill.example", "terminated", STANDARD },
 };
-#define AFFILIATES (sizeof(affiliates) / sizeof(affiliates[0]))
+_Static_assert(sizeof(affiliates) / sizeof(affiliates[0]) == DEMO_AFFILIATES, "room for each");
 
 static const char *const campaigns[] = {
     "{\"name\":\"Spring Collection\",\"window_days\":30,\"fallback\":\"https://shop.example.com/\"}",
     "{\"name\":\"Outdoor Classics\",\"window_days\":60,\"fallback\":\"https://shop.example.com/\"}",
 };
-#define CAMPAIGNS (sizeof(campaigns) / sizeof(campaigns[0]))
+_Static_assert(sizeof(campaigns) / sizeof(campaigns[0]) == DEMO_CAMPAIGNS, "room for each");
 
 /* The first one is what everybody tries: active, of an approved affiliate in group Standard. */
 static const struct {
@@ -65,19 +66,9 @@ static const struct {
 
 /* ---- filling in ---- */
 
-struct demo {
-    const struct service      *service;
-    const struct demo_options *options;
-    struct service_error      *error;
-    json_t                    *file;    /* owned; what stands in it is true or, for the admin, about to be */
-    json_t *groups[GROUPS], *affiliates[AFFILIATES], *campaigns[CAMPAIGNS]; /* owned */
-    bool                       affiliate_is_new;
-};
-
-static const struct actor demo_actor = { "cli", "system", NULL, 0 };
+const struct actor demo_actor = { "cli", "system", NULL, 0 };
 
 static enum service_result read_file(struct demo *demo);
-static enum service_result write_file(struct demo *demo);
 static enum service_result fill_admin(struct demo *demo);
 static enum service_result fill_program(struct demo *demo);
 static enum service_result fill_catalog(struct demo *demo);
@@ -89,7 +80,7 @@ enum service_result
 demo_fill(const struct service *service, const struct demo_options *options, struct service_error *error)
 {
     static enum service_result (*const steps[])(struct demo *) = {
-        read_file, fill_program, fill_admin, fill_catalog, fill_affiliate, fill_api_user, fill_links, write_file,
+        read_file, fill_program, fill_admin, fill_catalog, fill_affiliate, fill_api_user, fill_links, demo_leads, demo_write,
     };
     struct demo         demo = { .service = service, .options = options, .error = error };
     enum service_result result = SERVICE_OK;
@@ -97,11 +88,11 @@ demo_fill(const struct service *service, const struct demo_options *options, str
     for (size_t i = 0; result == SERVICE_OK && i < sizeof(steps) / sizeof(steps[0]); i++)
         result = steps[i](&demo);
 
-    for (int i = 0; i < GROUPS; i++)
+    for (int i = 0; i < DEMO_GROUPS; i++)
         json_decref(demo.groups[i]);
-    for (size_t i = 0; i < AFFILIATES; i++)
+    for (size_t i = 0; i < DEMO_AFFILIATES; i++)
         json_decref(demo.affiliates[i]);
-    for (size_t i = 0; i < CAMPAIGNS; i++)
+    for (size_t i = 0; i < DEMO_CAMPAIGNS; i++)
         json_decref(demo.campaigns[i]);
     json_decref(demo.file);
     return result;
@@ -124,15 +115,14 @@ run_search(struct db *db, void *ctx)
     return list_run(db, search->spec, &search->query, &search->page, search->error) == SERVICE_OK ? DB_OK : DB_ABORT;
 }
 
-static const char *
-member(const json_t *object, const char *name)
+const char *
+demo_member(const json_t *object, const char *name)
 {
     return json_string_value(json_object_get(object, name));
 }
 
-/* The oldest object that the filters find and whose `key` is `value` (NULL: whatever it is); *object NULL: none. */
-static enum service_result
-find(struct demo *demo, const struct list_spec *spec, const struct list_query *query, const char *key,
+enum service_result
+demo_find(struct demo *demo, const struct list_spec *spec, const struct list_query *query, const char *key,
      const char *value, json_t **object)
 {
     struct search       search = { .spec = spec, .query = *query, .error = demo->error };
@@ -147,23 +137,19 @@ find(struct demo *demo, const struct list_spec *spec, const struct list_query *q
     result = rc == DB_OK ? SERVICE_OK : service_from_db(demo->error, rc, "demo");
     *object = NULL;
     json_array_foreach(json_object_get(search.page, "data"), i, candidate) {
-        if (*object == NULL && (key == NULL || strcmp(member(candidate, key), value) == 0))
+        if (*object == NULL && (key == NULL || strcmp(demo_member(candidate, key), value) == 0))
             *object = json_incref(candidate);
     }
     json_decref(search.page);
     return result;
 }
 
-typedef enum service_result (*create_call)(const struct service *, const struct actor *, const json_t *, json_t **,
-                                           struct service_error *);
-
-/* Finds the object that has body's `key`, or makes it of body (stolen).  *made tells; NULL: not asked. */
-static enum service_result
-ensure(struct demo *demo, const struct list_spec *spec, const char *key, create_call create, json_t *body,
+enum service_result
+demo_ensure(struct demo *demo, const struct list_spec *spec, const char *key, demo_create create, json_t *body,
        json_t **object, bool *made)
 {
-    struct list_query   query = { .count = 1, .filters = { { "q", member(body, key) } } };
-    enum service_result result = find(demo, spec, &query, key, member(body, key), object);
+    struct list_query   query = { .count = 1, .filters = { { "q", demo_member(body, key) } } };
+    enum service_result result = demo_find(demo, spec, &query, key, demo_member(body, key), object);
 
     if (made != NULL)
         *made = result == SERVICE_OK && *object == NULL;
@@ -192,7 +178,7 @@ fill_program(struct demo *demo)
 
     if (result == SERVICE_OK)
         result = settings_get(demo->service, &settings, demo->error);
-    if (result == SERVICE_OK && strcmp(member(settings, "program_name"), PROGRAM_UNNAMED) == 0) {
+    if (result == SERVICE_OK && strcmp(demo_member(settings, "program_name"), PROGRAM_UNNAMED) == 0) {
         json_decref(settings);
         patch = json_pack("{s:s, s:s}", "program_name", PROGRAM_NAME, "currency", "EUR");
         result = settings_edit(demo->service, &demo_actor, 0, patch, &settings, demo->error);
@@ -219,30 +205,30 @@ fill_admin(struct demo *demo)
     json_t             *admin = json_object_get(demo->file, "admin"), *staff, *body;
     char                secret[SECRET_MAX];
     struct session      session;
-    enum service_result result = find(demo, &staff_list, &query, NULL, NULL, &staff);
+    enum service_result result = demo_find(demo, &staff_list, &query, NULL, NULL, &staff);
 
-    if (result == SERVICE_OK && staff != NULL && member(admin, "password") == NULL)
+    if (result == SERVICE_OK && staff != NULL && demo_member(admin, "password") == NULL)
         result = lost(demo);
-    if (result == SERVICE_OK && member(admin, "password") == NULL) {
+    if (result == SERVICE_OK && demo_member(admin, "password") == NULL) {
         random_password(secret);
         admin = json_pack("{s:s, s:s}", "email", ADMIN_EMAIL, "password", secret);
         json_object_set_new(demo->file, "admin", admin);
-        result = write_file(demo);
+        result = demo_write(demo);
     }
     if (result == SERVICE_OK && staff == NULL) {
         body = json_pack("{s:s, s:s, s:s, s:s}", "email", ADMIN_EMAIL, "name", "Demo admin", "role", "admin", "password",
-                         member(admin, "password"));
+                         demo_member(admin, "password"));
         result = staff_create(demo->service, &demo_actor, body, NULL, demo->error);
         json_decref(body);
     }
     json_decref(staff);
-    if (result != SERVICE_OK || token_find(demo->service, member(admin, "token"), &session, demo->error) == SERVICE_OK)
+    if (result != SERVICE_OK || token_find(demo->service, demo_member(admin, "token"), &session, demo->error) == SERVICE_OK)
         return result;
     service_error_clear(demo->error);
     result = token_create(demo->service, &demo_actor, ADMIN_EMAIL, "demo.json", secret, demo->error);
     if (result == SERVICE_OK) {
         json_object_set_new(admin, "token", json_string(secret));
-        result = write_file(demo);
+        result = demo_write(demo);
     }
     return result;
 }
@@ -252,21 +238,21 @@ fill_catalog(struct demo *demo)
 {
     enum service_result result = SERVICE_OK;
 
-    for (int i = 0; result == SERVICE_OK && i < GROUPS; i++) {
-        result = ensure(demo, &group_list, "name", group_create, json_loads(groups[i], 0, NULL), &demo->groups[i], NULL);
+    for (int i = 0; result == SERVICE_OK && i < DEMO_GROUPS; i++) {
+        result = demo_ensure(demo, &group_list, "name", group_create, json_loads(groups[i], 0, NULL), &demo->groups[i], NULL);
     }
-    for (size_t i = 0; result == SERVICE_OK && i < AFFILIATES; i++) {
+    for (size_t i = 0; result == SERVICE_OK && i < DEMO_AFFILIATES; i++) {
         json_t *body = json_pack("{s:s, s:s, s:s, s:O}", "name", affiliates[i].name, "email", affiliates[i].email,
                                  "status", affiliates[i].status, "group_id",
                                  json_object_get(demo->groups[affiliates[i].group], "id"));
         bool    made;
 
-        result = ensure(demo, &affiliate_list, "email", affiliate_create, body, &demo->affiliates[i], &made);
+        result = demo_ensure(demo, &affiliate_list, "email", affiliate_create, body, &demo->affiliates[i], &made);
         if (i == 0)
             demo->affiliate_is_new = made;
     }
-    for (size_t i = 0; result == SERVICE_OK && i < CAMPAIGNS; i++) {
-        result = ensure(demo, &campaign_list, "name", campaign_create, json_loads(campaigns[i], 0, NULL),
+    for (size_t i = 0; result == SERVICE_OK && i < DEMO_CAMPAIGNS; i++) {
+        result = demo_ensure(demo, &campaign_list, "name", campaign_create, json_loads(campaigns[i], 0, NULL),
                         &demo->campaigns[i], NULL);
     }
     return result;
@@ -280,17 +266,17 @@ fill_affiliate(struct demo *demo)
     int64_t             id;
     enum service_result result;
 
-    if (!demo->affiliate_is_new && member(json_object_get(demo->file, "affiliate"), "password") != NULL)
+    if (!demo->affiliate_is_new && demo_member(json_object_get(demo->file, "affiliate"), "password") != NULL)
         return SERVICE_OK;
     random_password(password);
-    if (!view_parse_id(member(demo->affiliates[0], "id"), &id))
+    if (!view_parse_id(demo_member(demo->affiliates[0], "id"), &id))
         return service_refuse(demo->error, SERVICE_FAILED, "internal_error", "An affiliate has no id.");
     result = affiliate_set_password(demo->service, &demo_actor, id, password, demo->error);
     if (result != SERVICE_OK)
         return result;
     json_object_set_new(demo->file, "affiliate",
                         json_pack("{s:s, s:s}", "email", affiliates[0].email, "password", password));
-    return write_file(demo);
+    return demo_write(demo);
 }
 
 /* Whether one of the user's active keys begins as the file's key does. */
@@ -301,7 +287,7 @@ has_key(const json_t *user, const char *key)
     size_t  i;
 
     json_array_foreach(json_object_get(user, "keys"), i, entry) {
-        const char *prefix = member(entry, "prefix");
+        const char *prefix = demo_member(entry, "prefix");
 
         if (key != NULL && prefix != NULL && strncmp(key, prefix, strlen(prefix)) == 0)
             return true;
@@ -314,46 +300,53 @@ typedef enum service_result (*renew_call)(const struct service *, const struct a
 
 /* Tells the file what it does not know, or not any more: of a new user's answer, or of a renewed one. */
 static enum service_result
-tell_api_user(struct demo *demo, const json_t *user, const char *name, bool known, renew_call renew)
+tell_api_user(struct demo *demo, json_t *file, const json_t *user, const char *name, bool known, renew_call renew)
 {
-    json_t             *file = json_object_get(demo->file, "api_user"), *renewed = NULL;
-    const char         *text = member(user, name);
+    json_t             *renewed = NULL;
+    const char         *text = demo_member(user, name);
     enum service_result result = SERVICE_OK;
     int64_t             id;
 
     if (text == NULL && known)
         return SERVICE_OK;
-    if (text == NULL && view_parse_id(member(user, "id"), &id)) {
+    if (text == NULL && view_parse_id(demo_member(user, "id"), &id)) {
         result = renew(demo->service, &demo_actor, id, &renewed, demo->error);
-        text = member(renewed, name);
+        text = demo_member(renewed, name);
     }
     if (result == SERVICE_OK && text != NULL) {
         json_object_set_new(file, name, json_string(text));
-        result = write_file(demo);
+        result = demo_write(demo);
     }
     json_decref(renewed);
+    return result;
+}
+
+enum service_result
+demo_api_user(struct demo *demo, const char *name, json_t *body)
+{
+    json_t             *user, *file;
+    enum service_result result = demo_ensure(demo, &api_user_list, "name", api_user_create, body, &user, NULL);
+    bool                known;
+
+    if (result != SERVICE_OK)
+        return result;
+    if (!json_is_object(json_object_get(demo->file, name)))
+        json_object_set_new(demo->file, name, json_object());
+    file = json_object_get(demo->file, name);
+    known = has_key(user, demo_member(file, "key"));
+    result = tell_api_user(demo, file, user, "key", known, api_key_add);
+    if (result == SERVICE_OK) /* whose key is gone, his secret is gone too */
+        result = tell_api_user(demo, file, user, "secret", known && demo_member(file, "secret") != NULL, api_secret_renew);
+    json_decref(user);
     return result;
 }
 
 static enum service_result
 fill_api_user(struct demo *demo)
 {
-    json_t *user, *file, *body = json_pack("{s:s, s:s, s:[s]}", "name", API_USER, "role", "advertiser", "scopes",
-                                           "conversions:write");
-    enum service_result result = ensure(demo, &api_user_list, "name", api_user_create, body, &user, NULL);
-    bool                known;
-
-    if (result != SERVICE_OK)
-        return result;
-    if (!json_is_object(json_object_get(demo->file, "api_user")))
-        json_object_set_new(demo->file, "api_user", json_object());
-    file = json_object_get(demo->file, "api_user");
-    known = has_key(user, member(file, "key"));
-    result = tell_api_user(demo, user, "key", known, api_key_add);
-    if (result == SERVICE_OK) /* whose key is gone, his secret is gone too */
-        result = tell_api_user(demo, user, "secret", known && member(file, "secret") != NULL, api_secret_renew);
-    json_decref(user);
-    return result;
+    return demo_api_user(demo, "api_user",
+                         json_pack("{s:s, s:s, s:[s]}", "name", API_USER, "role", "advertiser", "scopes",
+                                   "conversions:write"));
 }
 
 static enum service_result
@@ -370,7 +363,7 @@ fill_links(struct demo *demo)
                                     .filters = { { "affiliate_id", json_string_value(affiliate) },
                                                  { "campaign_id", json_string_value(campaign) } } };
 
-        result = find(demo, &link_list, &query, NULL, NULL, &link);
+        result = demo_find(demo, &link_list, &query, NULL, NULL, &link);
         if (result == SERVICE_OK && link == NULL) {
             json_t *body = json_pack("{s:O, s:O, s:s}", "affiliate_id", affiliate, "campaign_id", campaign, "destination",
                                      links[i].destination);
@@ -438,8 +431,8 @@ replace(const char *path, const char *text)
     return error == 0;
 }
 
-static enum service_result
-write_file(struct demo *demo)
+enum service_result
+demo_write(struct demo *demo)
 {
     json_t             *file = demo->file;
     char               *text;
@@ -449,10 +442,6 @@ write_file(struct demo *demo)
     json_object_set_new(file, "redis_url", json_string(demo->options->redis_url));
     json_object_set_new(file, "affiliated", json_string(demo->options->affiliated));
     json_object_set_new(file, "config", json_string(demo->options->config));
-    if (json_object_get(file, "forms") == NULL)
-        json_object_set_new(file, "forms", json_array());
-    if (json_object_get(file, "lead_user") == NULL)
-        json_object_set_new(file, "lead_user", json_null());
 
     text = json_dumps(file, JSON_INDENT(2));
     if (text == NULL)
