@@ -164,22 +164,23 @@ write_html(struct html *html, const json_t *form)
 
 static const char script[] =
     "<script>\n"
-    "// Of a page whose origin is in the form's \"origins\": sends a <form id=\"lead\"> with the same names.\n"
-    "document.getElementById(\"lead\").addEventListener(\"submit\", async (event) => {\n"
+    "// Sends a <form id=\"lead\"> whose inputs are named as the form's fields, from a page that its \"origins\" name.\n"
+    "const lead = document.getElementById(\"lead\"), key = crypto.randomUUID();\n"
+    "lead.addEventListener(\"submit\", async (event) => {\n"
     "  event.preventDefault();\n"
     "  const data = {};\n"
-    "  for (const [name, value] of new FormData(event.target))\n"
-    "    data[name] = name in data ? [].concat(data[name], value) : value;\n"
-    "  const answer = await fetch(\"";
+    "  for (const [name, value] of new FormData(lead)) data[name] = name in data ? [].concat(data[name], value) : value;\n"
+    "  const form = \"";
 static const char script_end[] =
-    "\", {\n"
+    "\";\n"
+    "  const answer = await fetch(form, {\n"
     "    method: \"POST\",\n"
-    "    headers: { \"Content-Type\": \"application/json\", Accept: \"application/json\" },\n"
+    "    headers: { \"Content-Type\": \"application/json\", \"Idempotency-Key\": key },\n"
     "    body: JSON.stringify(data),\n"
     "  });\n"
-    "  const body = await answer.json(); // docs/forms.md\n"
-    "  if (answer.ok) location.href = body.redirect_url || \"/thank-you\";\n"
-    "  else alert(body.error.message);\n"
+    "  const body = await answer.json();\n"
+    "  if (answer.ok) location.href = new URL(body.data.redirect_url, form);\n"
+    "  else alert(body.error.message); // body.error.fields says \"missing\" or \"invalid\" by name\n"
     "});\n"
     "</script>\n";
 

@@ -128,7 +128,7 @@ my $code = $api->get("forms/$form->{id}/integration")->{json};
 is($code->{url}, $form->{url}, 'the direct link');
 like($code->{iframe}, qr/^<iframe src="\Q$form->{url}\E" title="Zum Webinar" /, 'the frame has a title');
 like($code->{html}, qr/<form method="post" action="\Q$form->{url}\E">.*name="email".*name="budget"/s, "a form of one's own");
-like($code->{script}, qr/await fetch\("\Q$form->{url}\E"/, '... and a script');
+like($code->{script}, qr/const form = "\Q$form->{url}\E";/, '... and a script');
 my $sharp = $api->post('forms', { name => '"><script>alert(1)</script>', title => '</title><script>alert(2)</script>', fields => [ { %email, label => '<img src=x onerror=alert(3)>' } ] })->{json};
 unlike($api->get("forms/$sharp->{id}/preview")->{body}, qr/<script|<img/, 'hostile texts stay texts');
 unlike(join('', @{ $api->get("forms/$sharp->{id}/integration")->{json} }{qw(iframe html)}), qr/<script|<img/, '... there too');
