@@ -7,8 +7,6 @@
  */
 #include "tracker_event_internal.h"
 
-#include <endian.h>
-
 #define CLICK_UINT(member) UINT(struct tracker_click, member)
 #define CLICK_TEXT(member) STRING(FIELD_TEXT, struct tracker_click, member)
 
@@ -92,22 +90,12 @@ _Static_assert(TRACKER_SUBS == 10 && TRACKER_CONVERSION_PS == 10, "the tables li
 _Static_assert(TRACKER_EVENT_MAX >= 20 * (TRACKER_FIELD_MAX + 3) + 20 * (TRACKER_PLACE_MAX + 3),
                "all fields at their longest fit: no event has more than twenty long ones");
 _Static_assert(TRACKER_FIELD_MAX < 1 << 14, "field_put writes lengths of at most two bytes");
-
 _Static_assert(TRACKER_LEAD_FIELDS_MAX < 1 << 14, "so are those of a lead's fields");
 
-#define EVENT_NAME_MAX 32u
 #define MONEY_CODE_LEN 3u
 
-static size_t fields_encode(const struct schema *schema, const void *object, uint8_t *out, size_t cap);
-static uint8_t *field_encode(const struct field *field, unsigned tag, const void *object, uint8_t *at, uint8_t *end);
-static uint8_t *uint_put(uint8_t *at, uint8_t *end, unsigned tag, uint64_t number);
-static uint8_t *field_put(uint8_t *at, uint8_t *end, unsigned tag, const void *bytes, size_t len);
 static bool field_store(const struct field *field, struct tracker_str bytes, void *object);
-static bool string_valid(enum field_kind kind, struct tracker_str s);
-static uint8_t *money_put(uint8_t *at, uint8_t *end, unsigned tag, const struct tracker_conversion *conversion);
 static bool money_store(struct tracker_str bytes, struct tracker_conversion *conversion);
-static bool bytes_between(struct tracker_str s, unsigned char least, unsigned char most);
-static uint64_t uint_load(const void *at, unsigned width);
 static void uint_store(void *at, unsigned width, uint64_t value);
 static bool uint_from_bytes(struct tracker_str bytes, unsigned width, uint64_t *value);
 
@@ -143,74 +131,6 @@ tracker_conversion_decode(const uint8_t *payload, size_t len, struct tracker_con
     return false;
 }
 
-/* The same loop, not unrolled: for events that are not on the click path. */
-size_t
-tracker_fields_encode(const struct schema *schema, const void *object, uint8_t *out, size_t cap)
-{
-    uint8_t *at = out, *end = out + (cap < TRACKER_EVENT_MAX ? cap : TRACKER_EVENT_MAX);
-
-    for (unsigned tag = 1; tag < schema->count; tag++) {
-        at = field_encode(&schema->fields[tag], tag, object, at, end);
-        if (at == NULL)
-            return 0;
-    }
-    return (size_t) (at - out);
-}
-
-/* Unrolled and inlined per schema, so that the tables are gone from the code and an empty field costs a test. */
-static inline __attribute__((always_inline)) size_t
-fields_encode(const struct schema *schema, const void *object, uint8_t *out, size_t cap)
-{
-    uint8_t *at = out, *end = out + (cap < TRACKER_EVENT_MAX ? cap : TRACKER_EVENT_MAX);
-
-#pragma GCC unroll 64
-    for (unsigned tag = 1; tag < schema->count; tag++) {
-        at = field_encode(&schema->fields[tag], tag, object, at, end);
-        if (at == NULL)
-            return 0;
-    }
-    return (size_t) (at - out);
-}
-
-/*
- * Where the next field goes.  NULL: it did not fit, or it is a string that decode would refuse: a caller's
- * mistake, caught before it is persisted.
- */
-static inline __attribute__((always_inline)) uint8_t *
-field_encode(const struct field *field, unsigned tag, const void *object, uint8_t *at, uint8_t *end)
-{
-    const void        *member = (const char *) object + field->offset;
-    struct tracker_str string;
-    uint64_t           number;
-
-    switch ((enum field_kind) field->kind) {
-    case FIELD_NONE:
-        break;
-    case FIELD_UINT:
-        number = uint_load(member, field->width);
-        return number != 0 ? uint_put(at, end, tag, number) : at;
-    case FIELD_TEXT:
-    case FIELD_PLACE:
-    case FIELD_IP:
-    case FIELD_CLICK_ID:
-    case FIELD_NAME:
-    case FIELD_ID:
-    case FIELD_KEY:
-    case FIELD_PAIRS:
-        memcpy(&string, member, sizeof(string));
-        if (string.len == 0)
-            return at;
-        if (field->kind == FIELD_TEXT && string.len > TRACKER_FIELD_MAX)
-            string.len = TRACKER_FIELD_MAX;
-        if (field->kind == FIELD_PLACE && string.len > TRACKER_PLACE_MAX)
-            string.len = TRACKER_PLACE_MAX;
-        return string_valid(field->kind, string) ? field_put(at, end, tag, string.data, string.len) : NULL;
-    case FIELD_MONEY:
-        return money_put(at, end, tag, object);
-    }
-    return at;
-}
-
 bool
 tracker_fields_decode(const struct schema *schema, const uint8_t *payload, size_t len, void *object)
 {
@@ -236,43 +156,6 @@ tracker_fields_decode(const struct schema *schema, const uint8_t *payload, size_
         at += field_len;
     }
     return true;
-}
-
-/*
- * The three writers give where the next field goes, or NULL: it did not fit.
- * number is not 0, and seldom has eight bytes: with room for all of them they are stored at once.
- */
-static inline __attribute__((always_inline)) uint8_t *
-uint_put(uint8_t *at, uint8_t *end, unsigned tag, uint64_t number)
-{
-    uint64_t little = htole64(number);
-    size_t   len = 8 - (size_t) __builtin_clzll(number) / 8;
-
-    if (end - at < 10)
-        return field_put(at, end, tag, &little, len);
-    at[0] = (uint8_t) tag;
-    at[1] = (uint8_t) len;
-    memcpy(at + 2, &little, 8);
-    return at + 2 + len;
-}
-
-/* Appends tag, length and bytes. */
-static uint8_t *
-field_put(uint8_t *at, uint8_t *end, unsigned tag, const void *bytes, size_t len)
-{
-    size_t header = len < 128 ? 2 : 3;
-
-    if ((size_t) (end - at) < header + len)
-        return NULL;
-    at[0] = (uint8_t) tag;
-    if (len < 128) {
-        at[1] = (uint8_t) len;
-    } else {
-        at[1] = (uint8_t) (len | 0x80);
-        at[2] = (uint8_t) (len >> 7);
-    }
-    memcpy(at + header, bytes, len);
-    return at + header + len;
 }
 
 /* False: the bytes are nothing this field may hold. */
@@ -310,56 +193,9 @@ field_store(const struct field *field, struct tracker_str bytes, void *object)
     return false;
 }
 
-/* s is not empty. */
-static bool
-string_valid(enum field_kind kind, struct tracker_str s)
-{
-    switch (kind) {
-    case FIELD_TEXT:
-        return s.len <= TRACKER_FIELD_MAX;
-    case FIELD_PLACE:
-        return s.len <= TRACKER_PLACE_MAX;
-    case FIELD_IP:
-        return s.len == 4 || s.len == 16;
-    case FIELD_CLICK_ID:
-        return s.len == TRACKER_CLICK_ID_LEN;
-    case FIELD_NAME:
-        for (size_t i = 0; i < s.len; i++) {
-            char c = s.data[i];
-
-            if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '_')
-                return false;
-        }
-        return s.len <= EVENT_NAME_MAX;
-    case FIELD_ID:
-        return s.len == TRACKER_LEAD_ID_LEN;
-    case FIELD_KEY:
-        return s.len <= TRACKER_LEAD_KEY_MAX && bytes_between(s, ' ', '~');
-    case FIELD_PAIRS:
-        return tracker_pairs_check(s);
-    case FIELD_NONE:
-    case FIELD_UINT:
-    case FIELD_MONEY:
-        break;
-    }
-    return false;
-}
-
-static bool
-bytes_between(struct tracker_str s, unsigned char least, unsigned char most)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char) s.data[i];
-
-        if (c < least || c > most)
-            return false;
-    }
-    return true;
-}
-
 /* Three letters, then the minor units zigzag-coded.  Whether ISO 4217 knows them is not judged here. */
-static uint8_t *
-money_put(uint8_t *at, uint8_t *end, unsigned tag, const struct tracker_conversion *conversion)
+uint8_t *
+tracker_event_money_put(uint8_t *at, uint8_t *end, unsigned tag, const struct tracker_conversion *conversion)
 {
     int64_t  minor = conversion->amount.minor;
     uint64_t zigzag = htole64((uint64_t) minor << 1 ^ (minor < 0 ? UINT64_MAX : 0));
@@ -402,24 +238,6 @@ money_store(struct tracker_str bytes, struct tracker_conversion *conversion)
     memcpy(conversion->amount.currency, bytes.data, MONEY_CODE_LEN);
     conversion->amount.currency[MONEY_CODE_LEN] = '\0';
     return true;
-}
-
-static uint64_t
-uint_load(const void *at, unsigned width)
-{
-    uint32_t narrow;
-    uint64_t wide;
-
-    switch (width) {
-    case 1:
-        return *(const uint8_t *) at;
-    case 4:
-        memcpy(&narrow, at, sizeof(narrow));
-        return narrow;
-    default: /* 8 */
-        memcpy(&wide, at, sizeof(wide));
-        return wide;
-    }
 }
 
 /* value fits width: uint_from_bytes has seen to it. */

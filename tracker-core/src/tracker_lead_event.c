@@ -61,7 +61,7 @@ static bool api_call_sound(const struct tracker_api_call *call);
 size_t
 tracker_lead_encode(const struct tracker_lead *lead, uint8_t *out, size_t cap)
 {
-    return lead_sound(lead) ? tracker_fields_encode(&lead_schema, lead, out, cap) : 0;
+    return lead_sound(lead) ? fields_encode(&lead_schema, lead, out, cap) : 0;
 }
 
 bool
@@ -77,7 +77,7 @@ tracker_lead_decode(const uint8_t *payload, size_t len, struct tracker_lead *out
 size_t
 tracker_api_call_encode(const struct tracker_api_call *call, uint8_t *out, size_t cap)
 {
-    return api_call_sound(call) ? tracker_fields_encode(&api_call_schema, call, out, cap) : 0;
+    return api_call_sound(call) ? fields_encode(&api_call_schema, call, out, cap) : 0;
 }
 
 bool
