@@ -74,6 +74,8 @@ typedef struct {
     ngx_uint_t                        geo;           /* some of them are given */
     ngx_uint_t                        takes_conversions; /* affiliate_conversion stands in some location */
     ngx_uint_t                        takes_tokens;      /* some of them with token= */
+    ngx_uint_t                        takes_leads;       /* affiliate_lead */
+    ngx_uint_t                        guards;            /* affiliate_auth */
     ngx_str_t                         needed_by;     /* a directive that affiliate_state is missed by; or len 0 */
 } ngx_http_affiliate_main_conf_t;
 
@@ -97,6 +99,9 @@ typedef struct {
     X(CONVERSIONS_UNAVAILABLE, "conversions_unavailable", "Conversions answered 5xx: the sender tries again.") \
     X(PIXELS, "pixels", "Conversions recorded by pixels.")                                                     \
     X(PIXELS_REFUSED, "pixels_refused", "Pixels that recorded nothing.")                                       \
+    X(API_CALLS, "api_calls", "Calls of the partner API, refused ones included.")                              \
+    X(API_PASSED, "api_passed", "Calls that affiliate_auth let through to the backend.")                       \
+    X(API_REFUSED, "api_refused", "Calls that affiliate_auth refused.")                                        \
     X(DROPPED_TRAFFIC, "dropped_traffic", "Clicks and views that no journal took.")                            \
     X(DROPPED_MONEY, "dropped_money", "Conversions that no journal took.")                                     \
     X(SNAPSHOTS_LOADED, "snapshots_loaded", "Snapshots taken into use, by all workers.")                       \

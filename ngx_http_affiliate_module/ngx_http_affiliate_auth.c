@@ -35,6 +35,20 @@ static struct tracker_str ngx_http_affiliate_api_key(ngx_http_request_t *r);
 static struct tracker_str ngx_http_affiliate_argument(ngx_http_request_t *r, struct tracker_str name);
 static struct tracker_str ngx_http_affiliate_bearer(ngx_table_elt_t *authorization);
 
+ngx_http_affiliate_caller_t *
+ngx_http_affiliate_caller_begin(ngx_http_request_t *r, ngx_http_affiliate_ctx_t *ctx, size_t size)
+{
+    ngx_http_affiliate_caller_t *caller = ngx_pcalloc(r->pool, size);
+
+    if (caller == NULL || ngx_http_affiliate_token(r, &caller->token) != NGX_OK) {
+        return NULL;
+    }
+    caller->conf = ngx_http_get_module_loc_conf(r, ngx_http_affiliate_module);
+    caller->uri = r->uri;
+    ctx->caller = caller;
+    return caller;
+}
+
 const ngx_http_affiliate_error_t *
 ngx_http_affiliate_authenticate(ngx_http_request_t *r, ngx_http_affiliate_caller_t *caller, uint8_t role,
                                 uint32_t scope)

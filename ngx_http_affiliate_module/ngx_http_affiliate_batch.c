@@ -60,6 +60,7 @@ ngx_http_affiliate_batch_write(ngx_http_request_t *r, ngx_http_affiliate_postbac
     }
     batch->n = n;
     postback->batch = batch;
+    postback->caller.items = n;
 
     for (ngx_uint_t i = 0; i < n; i++) {
         error = ngx_http_affiliate_batch_item(r, postback, json_array_get(items, i));

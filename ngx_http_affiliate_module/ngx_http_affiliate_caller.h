@@ -27,12 +27,21 @@ struct ngx_http_affiliate_caller_s {
     ngx_str_t                      token;         /* affiliate_conversion token= at the start; len 0: none */
     struct tracker_str             signature;     /* as it was sent */
     struct tracker_str             key_prefix;    /* what people see of a key of ours; empty: it is none */
+    /* for the log, whatever internal redirects make of the request */
+    ngx_http_affiliate_loc_conf_t *conf;
+    ngx_str_t                      uri;
+    ngx_uint_t                     items;         /* of a batch; 0: no batch */
 };
 
 /* ---- auth.c: who ---- */
 
+/* A caller whose token is known, of size bytes that begin with one, in the pool; ctx names him from now on.  First of
+ * all: a log that shows the path must know the token, and captures do not last.  NULL: no memory. */
+ngx_http_affiliate_caller_t *ngx_http_affiliate_caller_begin(ngx_http_request_t *r, ngx_http_affiliate_ctx_t *ctx,
+                                                             size_t size);
+
 /*
- * Who sends this, and may he?  In the documented order; fills the caller, whose token is set already.  What is signed
+ * Who sends this, and may he?  In the documented order; fills the caller.  What is signed
  * together with a body is only verified after that was read, by verify_body.
  */
 const ngx_http_affiliate_error_t *ngx_http_affiliate_authenticate(ngx_http_request_t *r,
@@ -69,5 +78,16 @@ const ngx_http_affiliate_error_t *ngx_http_affiliate_access(ngx_http_request_t *
 const ngx_http_affiliate_error_t *ngx_http_affiliate_body_kind(ngx_http_request_t *r, ngx_uint_t *json);
 /* The whole body of a POST in memory, wherever nginx put it: at most NGX_HTTP_AFFILIATE_BATCH_BODY_MAX bytes. */
 const ngx_http_affiliate_error_t *ngx_http_affiliate_body_text(ngx_http_request_t *r, struct tracker_str *body);
+
+/* ---- apicall.c: the API log ---- */
+
+/* Log phase. */
+ngx_int_t ngx_http_affiliate_apicall_log(ngx_http_request_t *r);
+/* At a worker's start, and at its end while it has its journals. */
+void      ngx_http_affiliate_apicall_init(void);
+void      ngx_http_affiliate_apicall_exit(void);
+
+/* variables.c: the path with "-" in place of its token, or "-" alone. */
+ngx_int_t ngx_http_affiliate_hide_token(ngx_http_request_t *r, const ngx_str_t *uri, ngx_str_t *shown);
 
 #endif

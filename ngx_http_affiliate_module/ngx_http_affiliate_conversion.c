@@ -90,13 +90,12 @@ ngx_http_affiliate_conversion_admit(ngx_http_request_t *r, ngx_http_affiliate_ct
     ngx_http_affiliate_postback_t    *postback;
     const ngx_http_affiliate_error_t *error;
 
-    /* the token first, whatever comes then: a log that shows the path must know it, and captures do not last */
-    postback = ngx_pcalloc(r->pool, sizeof(ngx_http_affiliate_postback_t));
-    if (postback == NULL || ngx_http_affiliate_token(r, &postback->caller.token) != NGX_OK) {
+    postback = (ngx_http_affiliate_postback_t *)
+        ngx_http_affiliate_caller_begin(r, ctx, sizeof(ngx_http_affiliate_postback_t));
+    if (postback == NULL) {
         return ngx_http_affiliate_error(NO_MEMORY);
     }
     ctx->postback = postback;
-    ctx->caller = &postback->caller;
 
     if (!(r->method & (NGX_HTTP_GET | NGX_HTTP_POST))) {
         return ngx_http_affiliate_error(METHOD);

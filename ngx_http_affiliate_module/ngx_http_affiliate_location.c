@@ -7,6 +7,7 @@
 
 #define NGX_HTTP_AFFILIATE_PIXEL_RATE     600 /* a minute and address */
 #define NGX_HTTP_AFFILIATE_PIXEL_RATE_MAX 1000000
+#define NGX_HTTP_AFFILIATE_LEAD_WAIT      500 /* ms */
 
 static char *ngx_http_affiliate_check_redirect(ngx_conf_t *cf, void *post, void *data);
 static char *ngx_http_affiliate_parse_domain(ngx_str_t *text, ngx_str_t *domain);
@@ -33,6 +34,8 @@ ngx_http_affiliate_create_loc_conf(ngx_conf_t *cf)
     alcf->values = NGX_CONF_UNSET_PTR;
     alcf->defaults = NGX_CONF_UNSET_PTR;
     alcf->origins = NGX_CONF_UNSET_PTR;
+    alcf->auth = NGX_CONF_UNSET;
+    alcf->lead_wait = NGX_CONF_UNSET_MSEC;
     alcf->track = NGX_CONF_UNSET;
     alcf->detect = NGX_CONF_UNSET;
     alcf->rate = NGX_CONF_UNSET;
@@ -82,6 +85,7 @@ ngx_http_affiliate_merge_noname(ngx_http_core_loc_conf_t *clcf, const ngx_http_a
     conf->code = prev->code;
     conf->pathless = prev->pathless;
     conf->conversion = prev->conversion;
+    conf->lead = prev->lead;
     conf->token = prev->token;
     conf->status_open = prev->status_open;
     conf->pixel_program = prev->pixel_program;
@@ -103,6 +107,13 @@ ngx_http_affiliate_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_ptr_value(conf->defaults, prev->defaults, NULL);
     ngx_conf_merge_ptr_value(conf->origins, prev->origins, NULL);
 
+    ngx_conf_merge_msec_value(conf->lead_wait, prev->lead_wait, NGX_HTTP_AFFILIATE_LEAD_WAIT);
+
+    if (conf->auth == NGX_CONF_UNSET) {
+        conf->auth = prev->auth;
+        conf->auth_scopes = prev->auth_scopes;
+    }
+    ngx_conf_init_value(conf->auth, 0);
     if (conf->track == NGX_CONF_UNSET) {
         conf->track = prev->track;
         conf->track_code = prev->track_code;

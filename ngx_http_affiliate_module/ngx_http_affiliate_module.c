@@ -12,12 +12,14 @@
  *     conversion.c batch.c                 /postback: recorded and synced before the answer
  *     pixel.c                              GET /px: what a browser reports
  *     auth.c access.c rate.c body.c        who calls the partner API, may he, and what does he send
+ *     gate.c apicall.c                     who may pass on to the backend; the API log
  *     fields.c alias.c check.c             its parameters: names, whose names, meaning
  *     snapshot.c                           what all of them look things up in
  *     status.c metrics.c variables.c answer.c   what others see
  *     conf.c location.c zone.c             configuration, shared memory
  *     and the wire side behind ngx_http_affiliate.h
  */
+#include "ngx_http_affiliate_caller.h"
 #include "ngx_http_affiliate_visitor.h"
 
 static ngx_int_t ngx_http_affiliate_preconfiguration(ngx_conf_t *cf);
@@ -204,6 +206,13 @@ static ngx_command_t ngx_http_affiliate_commands[] = {
       0,
       NULL },
 
+    { ngx_string("affiliate_auth"),
+      NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_1MORE,
+      ngx_http_affiliate_set_auth,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("affiliate_status"),
       NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS | NGX_CONF_TAKE1,
       ngx_http_affiliate_set_status,
@@ -265,24 +274,45 @@ ngx_http_affiliate_preconfiguration(ngx_conf_t *cf)
 }
 
 static ngx_int_t
+ngx_http_affiliate_phase(ngx_conf_t *cf, ngx_http_phases phase, ngx_http_handler_pt handler)
+{
+    ngx_http_handler_pt       *h;
+    ngx_http_core_main_conf_t *cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    h = ngx_array_push(&cmcf->phases[phase].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+    *h = handler;
+    return NGX_OK;
+}
+
+/* What no location asks for costs no request anything. */
+static ngx_int_t
 ngx_http_affiliate_postconfiguration(ngx_conf_t *cf)
 {
-    ngx_http_handler_pt            *h;
-    ngx_http_core_main_conf_t      *cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+    ngx_uint_t                      i;
     ngx_http_affiliate_main_conf_t *amcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_affiliate_module);
+
+    const struct {
+        ngx_uint_t          wanted;
+        ngx_http_phases     phase;
+        ngx_http_handler_pt handler;
+    } handlers[] = {
+        { amcf->guards, NGX_HTTP_ACCESS_PHASE, ngx_http_affiliate_gate_handler },
+        { amcf->takes_conversions, NGX_HTTP_PRECONTENT_PHASE, ngx_http_affiliate_conversion_precontent },
+        { amcf->guards || amcf->takes_conversions || amcf->takes_leads, NGX_HTTP_LOG_PHASE,
+          ngx_http_affiliate_apicall_log },
+    };
 
     if (ngx_http_affiliate_track_install(cf, amcf) != NGX_OK) {
         return NGX_ERROR;
     }
-    if (!amcf->takes_conversions) {
-        return NGX_OK;
+    for (i = 0; i < sizeof(handlers) / sizeof(handlers[0]); i++) {
+        if (handlers[i].wanted && ngx_http_affiliate_phase(cf, handlers[i].phase, handlers[i].handler) != NGX_OK) {
+            return NGX_ERROR;
+        }
     }
-
-    h = ngx_array_push(&cmcf->phases[NGX_HTTP_PRECONTENT_PHASE].handlers);
-    if (h == NULL) {
-        return NGX_ERROR;
-    }
-    *h = ngx_http_affiliate_conversion_precontent;
     return NGX_OK;
 }
 
@@ -316,6 +346,7 @@ ngx_http_affiliate_init_process(ngx_cycle_t *cycle)
     if (ngx_http_affiliate_wire_init(cycle, amcf) != NGX_OK) {
         return NGX_ERROR;
     }
+    ngx_http_affiliate_apicall_init();
     if (ngx_http_affiliate_geo_init(cycle, amcf) != NGX_OK) {
         return NGX_ERROR;
     }
@@ -329,6 +360,7 @@ ngx_http_affiliate_exit_process(ngx_cycle_t *cycle)
         return;
     }
 
+    ngx_http_affiliate_apicall_exit();
     ngx_http_affiliate_snapshot_exit(cycle);
     ngx_http_affiliate_geo_exit(cycle);
     ngx_http_affiliate_wire_exit(cycle);

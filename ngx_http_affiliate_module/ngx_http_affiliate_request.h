@@ -10,6 +10,7 @@
 
 #include "tracker_agent.h"
 #include "tracker_cookie.h"
+#include "tracker_lead.h"
 
 typedef struct {
     ngx_flag_t enable;     /* affiliate_cookie off */
@@ -43,6 +44,10 @@ typedef struct {
     ngx_int_t                        redirect;  /* affiliate_redirect: 302, 303 or 307 */
     ngx_http_affiliate_cookie_conf_t cookie;
     ngx_uint_t                       conversion;  /* affiliate_conversion stands here */
+    ngx_uint_t                       lead;        /* affiliate_lead stands here */
+    ngx_msec_t                       lead_wait;   /* affiliate_lead_wait; 0: never */
+    ngx_flag_t                       auth;        /* affiliate_auth */
+    uint32_t                         auth_scopes; /* TRACKER_SCOPE_*, all of which it needs */
     ngx_uint_t                       status_open; /* affiliate_status open: allow and deny alone decide */
     ngx_http_complex_value_t        *token;       /* affiliate_conversion token=; NULL: none */
     ngx_http_complex_value_t        *pixel_program; /* affiliate_pixel program=; NULL: the query names it */
@@ -77,7 +82,9 @@ typedef struct {
     char        country[2];
     unsigned    unrecorded:1;
     unsigned    has_click_id:1;
+    unsigned    has_lead:1;
     u_char      click_id[TRACKER_CLICK_ID_LEN];
+    uint8_t     lead[TRACKER_LEAD_ID_LEN];
 } ngx_http_affiliate_ctx_t;
 
 /* The request's context, made on first use.  NULL: no memory. */
@@ -270,6 +277,7 @@ char *ngx_http_affiliate_set_origin(ngx_conf_t *cf, ngx_command_t *cmd, void *co
 /* Puts affiliate_track's handler and filter in place, where it is used. */
 ngx_int_t ngx_http_affiliate_track_install(ngx_conf_t *cf, ngx_http_affiliate_main_conf_t *amcf);
 char *ngx_http_affiliate_set_conversion(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_affiliate_set_auth(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_affiliate_set_pixel(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_affiliate_set_alias(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_affiliate_set_value(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
@@ -318,6 +326,8 @@ ngx_int_t ngx_http_affiliate_script_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_affiliate_conversion_handler(ngx_http_request_t *r);
 /* Phase handler: takes a POST where another module's content handler answers the other methods. */
 ngx_int_t ngx_http_affiliate_conversion_precontent(ngx_http_request_t *r);
+/* Access phase: affiliate_auth. */
+ngx_int_t ngx_http_affiliate_gate_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_affiliate_pixel_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_affiliate_status_handler(ngx_http_request_t *r);
 

@@ -20,6 +20,8 @@ static ngx_int_t ngx_http_affiliate_text_variable(ngx_http_request_t *r, ngx_htt
                                                   uintptr_t data);
 static ngx_int_t ngx_http_affiliate_click_id_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
                                                       uintptr_t data);
+static ngx_int_t ngx_http_affiliate_lead_id_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
+                                                     uintptr_t data);
 static ngx_int_t ngx_http_affiliate_uri_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v,
                                                  uintptr_t data);
 static ngx_int_t ngx_http_affiliate_uri_token(ngx_http_request_t *r, ngx_str_t *token, ngx_uint_t *found);
@@ -37,6 +39,7 @@ static ngx_http_affiliate_variable_t ngx_http_affiliate_variables[] = {
       offsetof(ngx_http_affiliate_ctx_t, campaign) },
     { ngx_string("affiliate_api_user"), ngx_http_affiliate_number_variable,
       offsetof(ngx_http_affiliate_ctx_t, api_user) },
+    { ngx_string("affiliate_lead_id"), ngx_http_affiliate_lead_id_variable, 0 },
     { ngx_string("affiliate_uri"), ngx_http_affiliate_uri_variable, 0 },
     { ngx_string("affiliate_country"), ngx_http_affiliate_text_variable, NGX_HTTP_AFFILIATE_COUNTRY },
     { ngx_string("affiliate_device"), ngx_http_affiliate_text_variable, NGX_HTTP_AFFILIATE_DEVICE },
@@ -247,35 +250,68 @@ ngx_http_affiliate_click_id_variable(ngx_http_request_t *r, ngx_http_variable_va
     return NGX_OK;
 }
 
+static ngx_int_t
+ngx_http_affiliate_lead_id_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_affiliate_ctx_t *ctx = ngx_http_affiliate_find_ctx(r);
+
+    if (ctx == NULL || !ctx->has_lead) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+    v->data = ngx_pnalloc(r->pool, TRACKER_LEAD_HEX_LEN);
+    if (v->data == NULL) {
+        return NGX_ERROR;
+    }
+    tracker_lead_hex(ctx->lead, (char *) v->data);
+    v->len = TRACKER_LEAD_HEX_LEN;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    return NGX_OK;
+}
+
+static ngx_int_t
+ngx_http_affiliate_uri_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t shown;
+
+    if (ngx_http_affiliate_hide_token(r, &r->uri, &shown) != NGX_OK) {
+        return NGX_ERROR;
+    }
+    v->data = shown.data;
+    v->len = shown.len;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+    return NGX_OK;
+}
+
 /*
  * The path for a log: where the location takes a token from it, "-" stands in the token's place; and in place of all
  * of it, when a token may be in it and nobody can say where: keys must not reach a log because a request failed early.
  */
-static ngx_int_t
-ngx_http_affiliate_uri_variable(ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data)
+ngx_int_t
+ngx_http_affiliate_hide_token(ngx_http_request_t *r, const ngx_str_t *uri, ngx_str_t *shown)
 {
-    u_char    *at, *end = r->uri.data + r->uri.len, *out;
+    u_char    *at, *end = uri->data + uri->len, *out;
     ngx_str_t  token;
     ngx_uint_t found;
 
     if (ngx_http_affiliate_uri_token(r, &token, &found) != NGX_OK) {
         return NGX_ERROR;
     }
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
-    v->data = r->uri.data;
-    v->len = r->uri.len;
+    *shown = *uri;
     if (found && token.len == 0) {
         return NGX_OK;
     }
 
-    out = ngx_pnalloc(r->pool, r->uri.len + 1);
+    out = ngx_pnalloc(r->pool, uri->len + 1);
     if (out == NULL) {
         return NGX_ERROR;
     }
-    v->data = out;
-    for (at = r->uri.data; token.len != 0 && at < end;) {
+    shown->data = out;
+    for (at = uri->data; token.len != 0 && at < end;) {
         if ((size_t) (end - at) >= token.len && ngx_memcmp(at, token.data, token.len) == 0) {
             *out++ = '-';
             at += token.len;
@@ -285,10 +321,10 @@ ngx_http_affiliate_uri_variable(ngx_http_request_t *r, ngx_http_variable_value_t
         }
     }
     if (!found) {
-        out = v->data;
+        out = shown->data;
         *out++ = '-';
     }
-    v->len = out - v->data;
+    shown->len = out - shown->data;
     return NGX_OK;
 }
 
@@ -299,7 +335,7 @@ ngx_http_affiliate_uri_variable(ngx_http_request_t *r, ngx_http_variable_value_t
 static ngx_int_t
 ngx_http_affiliate_uri_token(ngx_http_request_t *r, ngx_str_t *token, ngx_uint_t *found)
 {
-    ngx_http_affiliate_ctx_t       *ctx = ngx_http_get_module_ctx(r, ngx_http_affiliate_module);
+    ngx_http_affiliate_ctx_t       *ctx = ngx_http_affiliate_find_ctx(r);
     ngx_http_core_loc_conf_t       *clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
     ngx_http_affiliate_loc_conf_t  *alcf = ngx_http_get_module_loc_conf(r, ngx_http_affiliate_module);
     ngx_http_affiliate_main_conf_t *amcf = ngx_http_get_module_main_conf(r, ngx_http_affiliate_module);

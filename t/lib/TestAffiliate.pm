@@ -8,6 +8,8 @@
 #   --- events      what the journals hold after the last request: one JSON object a line, in order of the journals'
 #                   kind and sequence; a member that is absent here is not compared, null means absent there,
 #                   and "~..." is a regular expression.  Other events than these are a failure.
+#                   The API log's lines are not among them:
+#   --- calls       the same of these, in the order in which they were written
 #   --- log         regular expressions for the last lines of the access log, one each
 #   --- said        regular expressions that the error log matches after the last request, one a line
 #   --- detect      affiliate_detect stays on, as it is by default: blocks' requests have no User-Agent
@@ -28,7 +30,7 @@ use IO::Socket::INET;
 use JSON::PP ();
 use Time::HiRes ();
 
-our @EXPORT = qw(mmdb ask click_id cookie events get journal now_ms rules snapshot status wait_for went @ROWS);
+our @EXPORT = qw(mmdb ask calls click_id cookie events get journal now_ms rules snapshot status wait_for went @ROWS);
 
 our @ROWS = (
     'program 7 1 1 30 EUR https://shop.example/gone?from={link}',
@@ -213,10 +215,18 @@ sub went($$@) {
 }
 
 # What the journals hold: a hash an event.
-sub events() {
+my $records = sub {
     my $folder = "$ENV{TEST_NGINX_STATE}/journal";
     return sort { $a->{kind} cmp $b->{kind} || $a->{sequence} <=> $b->{sequence} }
         map { $json->decode($_) } split /\n/, -d $folder ? $run->('', $fixture, 'dump', "$root/edge.key", $folder) : '';
+};
+
+sub events() {
+    return grep { $_->{type} ne 'api_call' } $records->();
+}
+
+sub calls() {
+    return grep { $_->{type} eq 'api_call' } $records->();
 }
 
 # undef when equal, else what differs.
@@ -240,13 +250,18 @@ my $differs = sub {
 };
 
 my $check_events = sub {
-    my ($block) = @_;
-    my @want = map { $json->decode($_) } grep { /\S/ } split /\n/, $block->events;
-    my @got = events();
-    is(scalar @got, scalar @want, $block->name . ' - number of events');
+    my ($block, $text, $what, $found) = @_;
+    my @want = map { $json->decode($_) } grep { /\S/ } split /\n/, $text;
+    my @got = $found->();
+    for (1 .. 100) { # the API log is written after the answer
+        last if $what ne 'calls' || @got >= @want;
+        Time::HiRes::sleep(0.02);
+        @got = $found->();
+    }
+    is(scalar @got, scalar @want, $block->name . " - number of $what");
     for my $i (0 .. $#want) {
         my $wrong = defined $got[$i] ? $differs->($got[$i], $want[$i]) : 'missing';
-        is($wrong, undef, $block->name . " - event $i") or diag($json->encode($got[$i] // {}));
+        is($wrong, undef, $block->name . " - $what $i") or diag($json->encode($got[$i] // {}));
     }
 };
 
@@ -294,7 +309,8 @@ add_response_body_check(sub {
     my $requests = $block->pipelined_requests // $block->request;
     return if $index != (ref $requests eq 'ARRAY' ? $#$requests : 0);
     $block->finally->() if defined $block->finally;
-    $check_events->($block) if defined $block->events;
+    $check_events->($block, $block->events, 'events', \&events) if defined $block->events;
+    $check_events->($block, $block->calls, 'calls', \&calls) if defined $block->calls;
     $check_log->($block) if defined $block->log;
     $check_said->($block) if defined $block->said;
     $check_id->($block) if defined $block->click_id;
