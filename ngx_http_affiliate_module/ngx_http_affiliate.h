@@ -99,6 +99,12 @@ typedef struct {
     X(CONVERSIONS_UNAVAILABLE, "conversions_unavailable", "Conversions answered 5xx: the sender tries again.") \
     X(PIXELS, "pixels", "Conversions recorded by pixels.")                                                     \
     X(PIXELS_REFUSED, "pixels_refused", "Pixels that recorded nothing.")                                       \
+    X(LEADS, "leads", "Leads that the database took.")                                                         \
+    X(LEADS_UNDECIDED, "leads_undecided", "Leads on disk, answered before the database's word had come.")      \
+    X(LEADS_REJECTED, "leads_rejected", "Leads on disk that the database did not take: duplicates, for one.")  \
+    X(LEADS_REFUSED, "leads_refused", "Leads answered 4xx before they were recorded.")                         \
+    X(LEADS_UNAVAILABLE, "leads_unavailable", "Leads answered 5xx: the sender tries again.")                   \
+    X(VERDICTS_REFUSED, "verdicts_refused", "Verdicts on leads whose MAC does not verify.")                    \
     X(API_CALLS, "api_calls", "Calls of the partner API, refused ones included.")                              \
     X(API_PASSED, "api_passed", "Calls that affiliate_auth let through to the backend.")                       \
     X(API_REFUSED, "api_refused", "Calls that affiliate_auth refused.")                                        \
@@ -130,7 +136,8 @@ typedef struct {
     X(RECORDS_PENDING, "records_pending", "Records not yet committed in the database.")                        \
     X(ORPHANS, "orphans", "Journals of dead workers being shipped.")                                           \
     X(REDIS_CONNECTED, "redis_connected", "Workers that are connected to Redis.")                              \
-    X(SYNCS_WAITING, "syncs_waiting", "Answers that wait for the disk.")
+    X(SYNCS_WAITING, "syncs_waiting", "Answers that wait for the disk.")                                       \
+    X(VERDICTS_WAITING, "verdicts_waiting", "Answers that wait for the database's word on a lead.")
 
 /* The bits of enum tracker_click_flag, in order: their names in variables and on the status page. */
 #define NGX_HTTP_AFFILIATE_VERDICTS(X)                                                                         \

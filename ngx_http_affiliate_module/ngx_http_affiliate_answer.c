@@ -14,18 +14,28 @@ _Static_assert(NGX_HTTP_AFFILIATE_ERROR_COUNT <= NGX_HTTP_AFFILIATE_ERRORS_MAX, 
 
 /* doc_url is relative to wherever the documentation is served, as in the backend's answers. */
 #define NGX_HTTP_AFFILIATE_ERROR_FORMAT                                                                        \
-    "{\"error\":{\"code\":\"%s\",\"message\":\"%s\",\"doc_url\":\"/docs/errors#%s\"}}\n"
+    "{\"code\":\"%s\",\"message\":\"%s\",\"doc_url\":\"/docs/errors#%s\"}"
+/* in place of the last brace */
+#define NGX_HTTP_AFFILIATE_ERROR_FIELD ",\"fields\":{\"%*s\":\"%s\"}}"
 
+static ngx_int_t ngx_http_affiliate_add_allow(ngx_http_request_t *r);
 static ngx_int_t ngx_http_affiliate_add_next_minute(ngx_http_request_t *r);
 
 ngx_int_t
 ngx_http_affiliate_send_error(ngx_http_request_t *r, const ngx_http_affiliate_error_t *error)
 {
-    size_t    len;
-    ngx_str_t body;
+    return ngx_http_affiliate_send_field_error(r, error, TRACKER_STR_NONE);
+}
+
+ngx_int_t
+ngx_http_affiliate_send_field_error(ngx_http_request_t *r, const ngx_http_affiliate_error_t *error,
+                                    struct tracker_str field)
+{
+    u_char    *p;
+    ngx_str_t  body;
 
     ngx_http_affiliate_count_error(error);
-    if ((error->status == 405 && ngx_http_affiliate_add_literal(r, "Allow", "GET, POST") != NGX_OK)
+    if ((error->status == 405 && ngx_http_affiliate_add_allow(r) != NGX_OK)
         || (error->status == 401 && ngx_http_affiliate_add_literal(r, "WWW-Authenticate", "Bearer") != NGX_OK)
         || (error->status == 429 && ngx_http_affiliate_add_next_minute(r) != NGX_OK)
         || (error->status == 503 && ngx_http_affiliate_add_literal(r, "Retry-After", "2") != NGX_OK))
@@ -33,21 +43,47 @@ ngx_http_affiliate_send_error(ngx_http_request_t *r, const ngx_http_affiliate_er
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    len = sizeof(NGX_HTTP_AFFILIATE_ERROR_FORMAT) + 2 * ngx_strlen(error->code) + ngx_strlen(error->message);
-    body.data = ngx_pnalloc(r->pool, len);
+    body.data = ngx_pnalloc(r->pool, sizeof("{\"error\":}\n") + ngx_http_affiliate_error_len(error, field));
     if (body.data == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-
-    body.len = ngx_sprintf(body.data, NGX_HTTP_AFFILIATE_ERROR_FORMAT, error->code, error->message,
-                           error->code) - body.data;
+    p = ngx_cpymem(body.data, "{\"error\":", sizeof("{\"error\":") - 1);
+    p = ngx_http_affiliate_error_text(p, error, field);
+    p = ngx_cpymem(p, "}\n", 2);
+    body.len = p - body.data;
     return ngx_http_affiliate_send_json(r, error->status, &body);
+}
+
+size_t
+ngx_http_affiliate_error_len(const ngx_http_affiliate_error_t *error, struct tracker_str field)
+{
+    return sizeof(NGX_HTTP_AFFILIATE_ERROR_FORMAT) + sizeof(NGX_HTTP_AFFILIATE_ERROR_FIELD) + field.len
+           + 2 * (ngx_strlen(error->code) + ngx_strlen(error->message));
+}
+
+u_char *
+ngx_http_affiliate_error_text(u_char *p, const ngx_http_affiliate_error_t *error, struct tracker_str field)
+{
+    p = ngx_sprintf(p, NGX_HTTP_AFFILIATE_ERROR_FORMAT, error->code, error->message, error->code);
+    if (field.len != 0) {
+        p = ngx_sprintf(p - 1, NGX_HTTP_AFFILIATE_ERROR_FIELD, field.len, field.data, error->message);
+    }
+    return p;
 }
 
 void
 ngx_http_affiliate_count_error(const ngx_http_affiliate_error_t *error)
 {
     (void) ngx_atomic_fetch_add(&ngx_http_affiliate_zone->errors[error - ngx_http_affiliate_errors], 1);
+}
+
+static ngx_int_t
+ngx_http_affiliate_add_allow(ngx_http_request_t *r)
+{
+    ngx_http_affiliate_loc_conf_t *alcf = ngx_http_get_module_loc_conf(r, ngx_http_affiliate_module);
+
+    return alcf->lead ? ngx_http_affiliate_add_literal(r, "Allow", "POST")
+                      : ngx_http_affiliate_add_literal(r, "Allow", "GET, POST");
 }
 
 /* Rates are counted by minutes of the clock. */

@@ -134,6 +134,24 @@ ngx_http_affiliate_verify_ts(const ngx_http_affiliate_caller_t *caller, struct t
     return NULL;
 }
 
+const ngx_http_affiliate_error_t *
+ngx_http_affiliate_verify_query_ts(ngx_http_request_t *r, const ngx_http_affiliate_caller_t *caller)
+{
+    ngx_uint_t         n = 0;
+    struct tracker_str rest = { (char *) r->args.data, r->args.len }, name, value, ts = TRACKER_STR_NONE;
+
+    if (caller->auth != TRACKER_AUTH_SIGNATURE) {
+        return NULL;
+    }
+    while (tracker_query_next(&rest, &name, &value)) {
+        if (tracker_str_eq(name, TRACKER_STR("ts"))) {
+            ts = value;
+            n++;
+        }
+    }
+    return ngx_http_affiliate_verify_ts(caller, ts, n > 1);
+}
+
 ngx_int_t
 ngx_http_affiliate_token(ngx_http_request_t *r, ngx_str_t *token)
 {

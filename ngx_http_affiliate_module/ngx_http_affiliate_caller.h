@@ -55,6 +55,10 @@ const ngx_http_affiliate_error_t *ngx_http_affiliate_verify_body(ngx_http_reques
 const ngx_http_affiliate_error_t *ngx_http_affiliate_verify_ts(const ngx_http_affiliate_caller_t *caller,
                                                                struct tracker_str ts, ngx_uint_t twice);
 
+/* The same of a `ts` that stands in the query, which may hold one. */
+const ngx_http_affiliate_error_t *ngx_http_affiliate_verify_query_ts(ngx_http_request_t *r,
+                                                                     const ngx_http_affiliate_caller_t *caller);
+
 /* The operator's affiliate_conversion token=, as this request makes it; empty: none. */
 ngx_int_t ngx_http_affiliate_token(ngx_http_request_t *r, ngx_str_t *token);
 

@@ -6,14 +6,10 @@
  */
 #include "ngx_http_affiliate_caller.h"
 
-#include "tracker_query.h"
-
 static ngx_uint_t ngx_http_affiliate_gate_concerns(ngx_http_request_t *r, ngx_http_affiliate_loc_conf_t *alcf);
 static const ngx_http_affiliate_error_t *ngx_http_affiliate_gate_judge(ngx_http_request_t *r,
                                                                        ngx_http_affiliate_caller_t *caller,
                                                                        uint32_t scopes);
-static const ngx_http_affiliate_error_t *ngx_http_affiliate_gate_ts(ngx_http_request_t *r,
-                                                                    const ngx_http_affiliate_caller_t *caller);
 
 /* Access phase: nginx skips it for subrequests. */
 ngx_int_t
@@ -73,26 +69,7 @@ ngx_http_affiliate_gate_judge(ngx_http_request_t *r, ngx_http_affiliate_caller_t
         /* it covers a body, which nobody here will have read */
         error = ngx_http_affiliate_error(SIGNATURE_INVALID);
     }
-    return error != NULL ? error : ngx_http_affiliate_gate_ts(r, caller);
-}
-
-/* Each `ts` of a signed query, and at most one. */
-static const ngx_http_affiliate_error_t *
-ngx_http_affiliate_gate_ts(ngx_http_request_t *r, const ngx_http_affiliate_caller_t *caller)
-{
-    ngx_uint_t         n = 0;
-    struct tracker_str rest = { (char *) r->args.data, r->args.len }, name, value, ts = TRACKER_STR_NONE;
-
-    if (caller->auth != TRACKER_AUTH_SIGNATURE) {
-        return NULL;
-    }
-    while (tracker_query_next(&rest, &name, &value)) {
-        if (tracker_str_eq(name, TRACKER_STR("ts"))) {
-            ts = value;
-            n++;
-        }
-    }
-    return ngx_http_affiliate_verify_ts(caller, ts, n > 1);
+    return error != NULL ? error : ngx_http_affiliate_verify_query_ts(r, caller);
 }
 
 /* ---- configuration ---- */

@@ -235,6 +235,9 @@ ngx_http_affiliate_set_conversion(ngx_conf_t *cf, ngx_command_t *cmd, void *conf
     if (alcf->conversion) {
         return "is duplicate";
     }
+    if (alcf->lead) {
+        return "and \"affiliate_lead\" cannot both take a location's POST";
+    }
     alcf->conversion = 1;
     amcf->takes_conversions = 1;
     amcf->needed_by = cmd->name;

@@ -12,6 +12,7 @@
  *     conversion.c batch.c                 /postback: recorded and synced before the answer
  *     pixel.c                              GET /px: what a browser reports
  *     auth.c access.c rate.c body.c        who calls the partner API, may he, and what does he send
+ *     lead.c lead_fields.c lead_answer.c   POST /api/v1/leads: recorded, synced, judged by the database, answered
  *     gate.c apicall.c                     who may pass on to the backend; the API log
  *     fields.c alias.c check.c             its parameters: names, whose names, meaning
  *     snapshot.c                           what all of them look things up in
@@ -206,6 +207,20 @@ static ngx_command_t ngx_http_affiliate_commands[] = {
       0,
       NULL },
 
+    { ngx_string("affiliate_lead"),
+      NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS,
+      ngx_http_affiliate_set_lead,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("affiliate_lead_wait"),
+      NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_affiliate_loc_conf_t, lead_wait),
+      &ngx_http_affiliate_lead_wait_post },
+
     { ngx_string("affiliate_auth"),
       NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_1MORE,
       ngx_http_affiliate_set_auth,
@@ -301,6 +316,7 @@ ngx_http_affiliate_postconfiguration(ngx_conf_t *cf)
     } handlers[] = {
         { amcf->guards, NGX_HTTP_ACCESS_PHASE, ngx_http_affiliate_gate_handler },
         { amcf->takes_conversions, NGX_HTTP_PRECONTENT_PHASE, ngx_http_affiliate_conversion_precontent },
+        { amcf->takes_leads, NGX_HTTP_PRECONTENT_PHASE, ngx_http_affiliate_lead_precontent },
         { amcf->guards || amcf->takes_conversions || amcf->takes_leads, NGX_HTTP_LOG_PHASE,
           ngx_http_affiliate_apicall_log },
     };

@@ -277,6 +277,7 @@ char *ngx_http_affiliate_set_origin(ngx_conf_t *cf, ngx_command_t *cmd, void *co
 /* Puts affiliate_track's handler and filter in place, where it is used. */
 ngx_int_t ngx_http_affiliate_track_install(ngx_conf_t *cf, ngx_http_affiliate_main_conf_t *amcf);
 char *ngx_http_affiliate_set_conversion(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_affiliate_set_lead(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_affiliate_set_auth(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_affiliate_set_pixel(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_affiliate_set_alias(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
@@ -296,6 +297,7 @@ char *ngx_http_affiliate_take_visits(ngx_conf_t *cf, ngx_command_t *cmd, ngx_htt
 extern ngx_conf_post_t ngx_http_affiliate_edge_post;
 extern ngx_conf_post_t ngx_http_affiliate_snapshot_post;
 extern ngx_conf_post_t ngx_http_affiliate_redirect_post;
+extern ngx_conf_post_t ngx_http_affiliate_lead_wait_post;
 
 /* Adds the shared zone; name and size were checked. NGX_CONF_ERROR: said in the log. */
 char *ngx_http_affiliate_add_zone(ngx_conf_t *cf, ngx_http_affiliate_main_conf_t *amcf, ngx_str_t *name,
@@ -326,6 +328,8 @@ ngx_int_t ngx_http_affiliate_script_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_affiliate_conversion_handler(ngx_http_request_t *r);
 /* Phase handler: takes a POST where another module's content handler answers the other methods. */
 ngx_int_t ngx_http_affiliate_conversion_precontent(ngx_http_request_t *r);
+ngx_int_t ngx_http_affiliate_lead_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_affiliate_lead_precontent(ngx_http_request_t *r);
 /* Access phase: affiliate_auth. */
 ngx_int_t ngx_http_affiliate_gate_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_affiliate_pixel_handler(ngx_http_request_t *r);
@@ -381,7 +385,7 @@ typedef struct {
 
 #define NGX_HTTP_AFFILIATE_ERRORS(X)                                                                           \
     X(NO_MEMORY, 500, "internal", "The server is out of memory.")                                              \
-    X(METHOD, 405, "method_not_allowed", "Use GET or POST.")                                                   \
+    X(METHOD, 405, "method_not_allowed", "See Allow for the methods that this address takes.")                 \
     X(KEY_MISSING, 401, "key_missing",                                                                         \
       "Send an API key as 'Authorization: Bearer KEY', 'X-Api-Key: KEY' or 'authtoken: KEY'.")                 \
     X(KEY_UNKNOWN, 401, "key_unknown", "No such API key, or it was revoked.")                                  \
@@ -402,7 +406,7 @@ typedef struct {
     X(FIELD_TOO_LONG, 400, "parameter_too_long", "A parameter is longer than 512 bytes.")                      \
     X(FIELD_BYTES, 400, "parameter_malformed",                                                                 \
       "Parameters are UTF-8 text without control characters.")                                                 \
-    X(FIELD_TWICE, 400, "parameter_repeated", "A signed request may name a parameter once only.")              \
+    X(FIELD_TWICE, 400, "parameter_repeated", "A parameter that has one value stands there twice.")              \
     X(BATCH_SIZE, 400, "batch_size_invalid", "A batch has 1 to 1,000 items.")                            \
     X(CLICK_ID_MISSING, 400, "click_id_missing",                                                               \
       "Send click_id, coupon or customer; with a status other than pending a txid is enough.")                 \
@@ -422,6 +426,24 @@ typedef struct {
     X(PROGRAM_UNKNOWN, 400, "program_unknown", "The pixel names no program of this platform.")                 \
     X(TIME_INVALID, 400, "event_time_invalid",                                                                 \
       "event_time is RFC 3339 or seconds since 1970, at most a year ago and not in the future.")               \
+    X(CONTACT_MISSING, 400, "contact_missing", "A lead has an email or a phone.")                              \
+    X(EMAIL_INVALID, 400, "email_invalid", "That is not an e-mail address.")                                   \
+    X(PHONE_INVALID, 400, "phone_invalid",                                                                     \
+      "A phone number has 6 to 20 digits, spaces, any of ( ) - . / and perhaps a + before them.")              \
+    X(COUNTRY_INVALID, 400, "country_invalid", "A country is one of ISO 3166-1, two letters.")                 \
+    X(IP_INVALID, 400, "ip_invalid", "That is neither an IPv4 nor an IPv6 address.")                           \
+    X(TEST_INVALID, 400, "test_invalid", "A lead's test is true or false.")                                    \
+    X(FIELD_NAME, 400, "field_name_invalid",                                                                   \
+      "A field's name begins with a letter and has 1 to 64 of a-z, 0-9 and _.")                                \
+    X(FIELD_TYPE, 400, "field_type_wrong",                                                                     \
+      "A field is a string, a whole number, true, false, null, or an array of strings: nothing deeper.")       \
+    X(IDEMPOTENCY_KEY, 400, "idempotency_key_invalid",                                                         \
+      "An Idempotency-Key has 1 to 128 printable characters of ASCII; with a batch, to 123.")                  \
+    X(LEAD_TOO_LARGE, 413, "lead_too_large",                                                                   \
+      "A lead has at most 256 fields of 4,096 bytes each and 12 KiB together.")                                \
+    X(IDEMPOTENCY_REUSED, 409, "idempotency_key_reused", "That Idempotency-Key was another lead's.")           \
+    X(LEAD_DUPLICATE, 409, "lead_duplicate", "This person is a lead already.")                                 \
+    X(LEAD_INVALID, 422, "lead_invalid", "Neither the e-mail address nor the phone number can be a person's.") \
     X(LINK_UNKNOWN, 404, "link_unknown", "No link has that code.")                                             \
     X(ORIGIN_DENIED, 403, "origin_denied",                                                                     \
       "This page's host is neither one of the campaign's nor named by affiliate_origin.")                      \
@@ -455,6 +477,12 @@ ngx_int_t ngx_http_affiliate_send_json(ngx_http_request_t *r, ngx_uint_t status,
 /* As send_text, for what may be cached. */
 ngx_int_t ngx_http_affiliate_send_body(ngx_http_request_t *r, ngx_uint_t status, ngx_str_t *type, ngx_str_t *body);
 ngx_int_t ngx_http_affiliate_send_error(ngx_http_request_t *r, const ngx_http_affiliate_error_t *error);
+/* The same, naming the field to blame; field holds no byte that JSON would want escaped; empty: none. */
+ngx_int_t ngx_http_affiliate_send_field_error(ngx_http_request_t *r, const ngx_http_affiliate_error_t *error,
+                                              struct tracker_str field);
+/* The error's object alone, at most error_len bytes; returns the byte after it. */
+u_char *ngx_http_affiliate_error_text(u_char *p, const ngx_http_affiliate_error_t *error, struct tracker_str field);
+size_t  ngx_http_affiliate_error_len(const ngx_http_affiliate_error_t *error, struct tracker_str field);
 ngx_int_t ngx_http_affiliate_send_empty(ngx_http_request_t *r, ngx_uint_t status);
 /* One transparent pixel. */
 ngx_int_t ngx_http_affiliate_send_gif(ngx_http_request_t *r);

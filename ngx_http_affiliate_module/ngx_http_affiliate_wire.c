@@ -27,6 +27,7 @@ ngx_http_affiliate_wire_init(ngx_cycle_t *cycle, ngx_http_affiliate_main_conf_t 
     (void) close(ngx_http_affiliate_open_folder(&amcf->snapshot_dir));
 
     ngx_http_affiliate_sync_start();
+    ngx_http_affiliate_verdict_start();
     ngx_http_affiliate_ship_start();
     ngx_http_affiliate_adopt_start();
     ngx_http_affiliate_fetch_start();

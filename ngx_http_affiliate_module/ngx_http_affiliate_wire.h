@@ -5,6 +5,7 @@
  *     wire.c     the worker's start, clock and stop; jobs for the thread pool
  *     journal.c  own journals: reserve, commit, segments, quota
  *     sync.c     when they are on disk, and who waits for it
+ *     verdict.c  who waits for the database's word on a lead
  *     redis.c    the connection: commands out, replies in, time-outs, back-off
  *     ship.c     every held journal: packs out, acks and heartbeats in
  *     lag.c      how far the database is behind: gauges, and a word in the log
@@ -161,6 +162,10 @@ void       ngx_http_affiliate_sync_soon(ngx_http_affiliate_writer_t *w);
 void       ngx_http_affiliate_sync_now(ngx_http_affiliate_writer_t *w);
 /* Nobody waits, nothing is under way, nothing is left to do. */
 ngx_uint_t ngx_http_affiliate_sync_over(ngx_http_affiliate_writer_t *w);
+
+/* ---- verdict.c; its calls are in ngx_http_affiliate_lead.h ---- */
+
+void       ngx_http_affiliate_verdict_start(void);
 
 /* ---- redis.c ---- */
 

@@ -91,11 +91,12 @@ is(($edge->convert($click, "last"))[0], 200, "and conversions");
 
 # The journals: without a gap, every record whole, and conversions at most once each.
 my @events = map { JSON::PP::decode_json($_) } split /\n/, `'$edge->{tools}/fixture' dump '$edge->{dir}/keys' '$edge->{dir}/state/journal'`;
-my (%next, %txids, @gaps);
+my (%next, %of, %txids, @gaps);
 for my $event (@events) {
     my $kind = $event->{kind};
     push @gaps, "$kind $event->{sequence}" if $event->{sequence} != ++$next{$kind};
-    push @gaps, "$kind $event->{sequence}: not whole" if !$event->{type} || $event->{type} !~ /^(?:click|conversion)$/;
+    push @gaps, "$kind $event->{sequence}: not whole" if !$event->{type} || $event->{type} !~ /^(?:click|conversion|api_call)$/;
+    $of{$event->{type}}++;
     $txids{$event->{txid}}++ if defined $event->{txid};
 }
 is("@gaps", "", "journals are consistent (@{[scalar @events]} records)");
@@ -105,7 +106,8 @@ is(scalar(grep { /^(?:x|half)/ } keys %txids), 0, "none that was not sent to its
 my $written = grep { /^(?:gone|disk)/ } keys %txids;
 cmp_ok($written, ">", 0, "what was sent to its end may be there ($written)");
 my $counters = $edge->status->{counters};
-is($next{traffic}, $counters->{clicks}, "as many clicks as were counted");
+is($of{click}, $counters->{clicks}, "as many clicks as were counted");
+is($of{api_call}, $counters->{api_calls}, "each call of the API is in its log, answered or not");
 is(() = $edge->error_log =~ /\[(?:alert|crit|emerg)\]/g, 0, "nothing alarming in the log") or diag $edge->error_log;
 
 # nginx itself ends requests that wait: a worker that must go closes its connections (worker_shutdown_timeout).

@@ -78,7 +78,7 @@ affiliate_edge say"\\hi;
 ["", "", "", "", "", "", "Content-Type: text/plain; version=0.0.4; charset=utf-8"]
 --- finally eval
 sub {
-    ::wait_for('gauges of now', sub { my $g = ::status()->{gauges}; $g->{records_pending} == 4 && $g->{traffic_bytes} > 0 });
+    ::wait_for('gauges of now', sub { my $g = ::status()->{gauges}; $g->{records_pending} == 5 && $g->{traffic_bytes} > 0 });
     my $text = ::get('/status?format=prometheus');
     my ($sample, $wrong) = ::judge($text);
     ::is_deeply($wrong, [], 'clean');

@@ -146,6 +146,18 @@ sub redis_command {
     return $answer;
 }
 
+# The bytes of a lead's verdict, as the consumer wrote them.
+sub verdict_of {
+    my ($self, $id) = @_;
+    my $socket = IO::Socket::UNIX->new(Peer => "$self->{dir}/redis.sock") or die "redis: $!";
+    my $key = "affiliate:verdict:$id";
+    print $socket "*2\r\n\$3\r\nGET\r\n\$@{[length $key]}\r\n$key\r\n";
+    $socket->flush;
+    my ($len) = (<$socket> // "") =~ /^\$(\d+)/ or return "";
+    read $socket, my ($bytes), $len;
+    return $bytes;
+}
+
 # Publishes snapshot files as affiliated does: chunks first, then the hash that names them.
 sub publish {
     my ($self, $version, $base, $delta) = @_;

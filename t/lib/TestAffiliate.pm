@@ -238,6 +238,8 @@ my $differs = sub {
             for my $n (sort keys %$w) {
                 return "$name.$n" if !defined $g || !defined $g->{$n} || $g->{$n} ne $w->{$n};
             }
+        } elsif (ref $w) {
+            return "$name is " . $json->encode([$g]) if $json->encode([$g]) ne $json->encode([$w]);
         } elsif (!defined $w) {
             return "$name is there" if defined $g;
         } elsif (!defined $g) {

@@ -7,7 +7,8 @@
  * It obeys one command a line on standard input and answers each with one line:
  *
  *     status        JSON: counts since the start
- *     dump FILE     one line a record, in the order they were applied: a click's id, or "money <journal> <sequence>"
+ *     dump FILE     one line a record, in the order they were applied: a click's id, "money <journal> <sequence>", or
+ *                   "lead <id>"; calls of the API are not among them
  *     drop N        the next N packs are read and forgotten
  *     pause, resume no reading, no heartbeat
  *     restart       a new incarnation with the same rows
@@ -15,6 +16,9 @@
  *     restore       a new incarnation with the rows of the backup
  *     fork HEX      that journal is quarantined
  *     quit
+ *
+ * A lead gets the verdict that its own field "verdict" names (created unless given; none: it gets none), with the flag
+ * that its field "existing" asks for; as long as Redis keeps it, the first one stands.
  */
 #include <errno.h>
 #include <hiredis/hiredis.h>
@@ -28,6 +32,7 @@
 
 #include "tracker_click_id.h"
 #include "tracker_event.h"
+#include "tracker_lead.h"
 #include "tracker_pack.h"
 #include "tracker_receiver.h"
 
@@ -150,6 +155,39 @@ row_of(const struct tracker_journal_id *id, unsigned partition)
     return row;
 }
 
+/* Its verdict into Redis, its id into hex. */
+static void
+lead_judge(const struct tracker_record *record, char hex[TRACKER_LEAD_HEX_LEN])
+{
+    static const char *const names[] = { "none", "created", "duplicate", "conflict", "invalid", "pending" };
+
+    char                   key[sizeof(TRACKER_VERDICT_KEY) + TRACKER_LEAD_HEX_LEN] = TRACKER_VERDICT_KEY;
+    uint8_t                bytes[TRACKER_VERDICT_LEN];
+    struct tracker_str     name = TRACKER_STR("created"), existing;
+    struct tracker_lead    lead;
+    struct tracker_verdict verdict = { .decided_ms = wall_ms() };
+
+    if (!tracker_lead_decode(record->payload, record->len, &lead) || !tracker_pairs_check(lead.fields))
+        die("a lead does not decode");
+    tracker_lead_hex((const uint8_t *) lead.id.data, hex);
+    memcpy(key + sizeof(TRACKER_VERDICT_KEY) - 1, hex, TRACKER_LEAD_HEX_LEN);
+
+    tracker_pairs_find(lead.fields, TRACKER_STR("verdict"), &name);
+    for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (tracker_str_eq(name, (struct tracker_str){ names[i], strlen(names[i]) }))
+            verdict.verdict = (uint8_t) i;
+    }
+    if (verdict.verdict == 0)
+        return;
+    if (tracker_pairs_find(lead.fields, TRACKER_STR("existing"), &existing))
+        verdict.flags = TRACKER_VERDICT_EXISTING;
+    memcpy(verdict.content, lead.content.data, sizeof(verdict.content));
+    memcpy(verdict.lead, lead.id.data, sizeof(verdict.lead));
+    tracker_verdict_encode(&keys, (const uint8_t *) lead.id.data, &verdict, bytes);
+    freeReplyObject(command(4, (const char *[]){ "SET", key, (char *) bytes, "NX" },
+                            (size_t[]){ 3, sizeof(key) - 1, sizeof(bytes), 2 }));
+}
+
 static void
 record_applied(const struct row *row, uint64_t sequence, const struct tracker_record *record)
 {
@@ -173,6 +211,11 @@ record_applied(const struct row *row, uint64_t sequence, const struct tracker_re
         id.key = click.key;
         tracker_click_id_encode(&keys, &id, lines[now_db.applied]);
         lines[now_db.applied++][TRACKER_CLICK_ID_LEN] = '\0';
+        return;
+    }
+    if (record->type == TRACKER_EVENT_LEAD) {
+        lead_judge(record, hex);
+        snprintf(lines[now_db.applied++], sizeof(*lines), "lead %.32s", hex);
         return;
     }
     tracker_journal_id_format(&row->id, hex);
