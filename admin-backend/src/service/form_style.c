@@ -46,6 +46,7 @@ static const char sheet[] =
     "background:var(--accent);border:1px solid var(--line)}"
     "button:hover{filter:brightness(.94)}"
     ":focus-visible{outline:3px solid var(--text);outline-offset:2px}"
+    ".summary:focus{outline:0}" /* the page puts it there; nobody acts on it */
     ".trap{position:absolute;left:-10000px;top:auto;width:1px;height:1px;overflow:hidden}";
 
 /* "#rrggbb", exactly. */

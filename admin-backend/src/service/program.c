@@ -222,32 +222,6 @@ written(struct db *db, struct change *change, struct service_error *error)
     return result;
 }
 
-static enum service_result
-settings_written(struct db *db, struct change *change, struct service_error *error)
-{
-    enum service_result result = written(db, change, error);
-    enum db_result      rc = DB_OK;
-
-    if (result == SERVICE_OK && change->values[REDIRECT_HOSTS].given)
-        result = form_check_hosts(db, change->values[REDIRECT_HOSTS].text, error);
-    for (size_t i = 0; result == SERVICE_OK && rc == DB_OK && i < OWN_ROWS; i++) {
-        const struct field *field = &settings_fields[own_rows[i].field];
-        const struct value *value = &change->values[own_rows[i].field];
-        char               *text;
-
-        if (!value->given)
-            continue;
-        text = field->type == FIELD_READ ? strdup(value->text) : json_dumps(value->json, JSON_ENCODE_ANY);
-        rc = text == NULL ? DB_FAILED : setting_put(db, field->name, text, change->decision.version);
-        free(text);
-    }
-    if (result != SERVICE_OK)
-        return result;
-    return rc == DB_OK ? SERVICE_OK : service_from_db(error, rc, "setting_put");
-}
-
-/* ---- the settings ---- */
-
 static enum db_result
 add_own_rows(struct db *db, json_t *view)
 {
@@ -267,6 +241,64 @@ add_own_rows(struct db *db, json_t *view)
     }
     return rc;
 }
+
+static enum db_result
+put_own_rows(struct db *db, const struct change *change, bool *any)
+{
+    enum db_result rc = DB_OK;
+
+    *any = false;
+    for (size_t i = 0; rc == DB_OK && i < OWN_ROWS; i++) {
+        const struct field *field = &settings_fields[own_rows[i].field];
+        const struct value *value = &change->values[own_rows[i].field];
+        char               *text;
+
+        if (!value->given)
+            continue;
+        *any = true;
+        text = field->type == FIELD_READ ? strdup(value->text) : json_dumps(value->json, JSON_ENCODE_ANY);
+        rc = text == NULL ? DB_FAILED : setting_put(db, field->name, text, change->decision.version);
+        free(text);
+    }
+    return rc;
+}
+
+/* The decision's own audit row shows the program; what is none of its columns gets another. */
+static enum db_result
+change_own_rows(struct db *db, const struct change *change)
+{
+    const struct decision *decision = &change->decision;
+    json_t                *before = json_object(), *after = json_object();
+    bool                   any = false;
+    enum db_result         rc = add_own_rows(db, before);
+
+    if (rc == DB_OK)
+        rc = put_own_rows(db, change, &any);
+    if (rc == DB_OK)
+        rc = add_own_rows(db, after);
+    if (rc == DB_OK && any)
+        rc = audit_write(db, decision->actor, decision->at_us, decision->action, "settings", decision->id, before, after,
+                         NULL);
+    json_decref(before);
+    json_decref(after);
+    return rc;
+}
+
+static enum service_result
+settings_written(struct db *db, struct change *change, struct service_error *error)
+{
+    enum service_result result = written(db, change, error);
+    enum db_result      rc;
+
+    if (result == SERVICE_OK && change->values[REDIRECT_HOSTS].given)
+        result = form_check_hosts(db, change->values[REDIRECT_HOSTS].text, error);
+    if (result != SERVICE_OK)
+        return result;
+    rc = change_own_rows(db, change);
+    return rc == DB_OK ? SERVICE_OK : service_from_db(error, rc, "settings");
+}
+
+/* ---- the settings ---- */
 
 /* As they are in this transaction; NULL on failure. */
 static json_t *
