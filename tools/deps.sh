@@ -7,7 +7,7 @@ DEPS_RUN="gcc make libc6-dev nginx nginx-dev redis-server libhiredis-dev libmicr
 
 # To test and measure.  dpkg-dev, patch and xz-utils unpack nginx's sources.
 DEPS_TEST="libcmocka-dev clang libclang-rt-14-dev wrk valgrind sqlite3 perl libjson-validator-perl dpkg-dev patch xz-utils
-    libjson-validator-perl libyaml-libyaml-perl openssl chromium"
+    libjson-validator-perl libyaml-libyaml-perl openssl chromium php-cli"
 
 deps() {
     case ${1:-all} in

@@ -30,7 +30,8 @@ use IO::Socket::INET;
 use JSON::PP ();
 use Time::HiRes ();
 
-our @EXPORT = qw(mmdb ask calls click_id cookie events get journal now_ms rules snapshot status wait_for went @ROWS);
+our @EXPORT = qw(mmdb ask calls click_id cookie events form_row form_token get journal now_ms pass_for rules snapshot status wait_for went
+    @ROWS);
 
 our @ROWS = (
     'program 7 1 1 30 EUR https://shop.example/gone?from={link}',
@@ -134,6 +135,33 @@ sub click_id($;$$$) {
 sub cookie($$;$) {
     my ($program, $first, $last) = @_;
     return "aff_$program=$first." . ($last // $first);
+}
+
+# A form's token as if its page was shown then; 16 hex digits tell it from others.
+sub form_token($;$$) {
+    my ($form, $time_ms, $nonce) = @_;
+    my $token = $run->('', $fixture, 'token', "$root/edge.key", $form, $time_ms // now_ms() - 60000,
+        $nonce // '0123456789abcdef');
+    chomp $token;
+    return $token;
+}
+
+# A ticket (use 1) or an autologin (2): whose, until when in seconds, of which lead.
+sub pass_for($$$$;$) {
+    my ($use, $owner, $expires_s, $lead, $nonce) = @_;
+    my $pass = $run->('', $fixture, 'pass', "$root/edge.key", $use, $owner, $expires_s, $lead,
+        $nonce // '0123456789abcdef');
+    chomp $pass;
+    return $pass;
+}
+
+# A form's row: its fields as fixture.c takes them, and options (page, done, after...).  In texts ^ begins a mark.
+sub form_row($$$$$$;@) {
+    my ($id, $program, $affiliate, $state, $key, $fields, %options) = @_;
+    my @words = ($id, $program, $affiliate, $state, $key, $json->encode($fields),
+        map { "$_=$options{$_}" } sort keys %options);
+    s/\^/\x01/g, s/([^A-Za-z0-9_.=-])/sprintf '%%%02X', ord $1/ge for @words;
+    return join ' ', 'form', @words;
 }
 
 # A link's rules as a word of its row: an array as the API takes it.

@@ -8,6 +8,8 @@
  *     fixture id KEYS TEXT                       what a click id says
  *     fixture journal FOLDER EDGE TIME_MS        a dead worker's journal with one click of that time; prints its id
  *     fixture make-id KEYS LINK TIME_MS SEQUENCE [KEY]  a click id that verifies
+ *     fixture token KEYS FORM TIME_MS NONCE      a form's token; NONCE: 16 hex digits
+ *     fixture pass KEYS USE OWNER EXPIRES_S LEAD NONCE  a ticket or an autologin; LEAD: 32 hex digits
  *
  * Rows are words, one row a line; a word is percent-decoded ('+' is a space), "-" is empty:
  *
@@ -43,6 +45,7 @@
 #include "tracker_le.h"
 #include "tracker_lead.h"
 #include "tracker_snapshot.h"
+#include "tracker_token.h"
 
 #define WORDS_MAX 24
 #define LINE_LEN  65536
@@ -56,6 +59,8 @@ static int row_add(struct tracker_snapshot_builder *b, const struct tracker_keys
 static int journals_dump(const struct tracker_keys *keys, const char *folder);
 static int id_print(const struct tracker_keys *keys, const char *text);
 static int id_make(const struct tracker_keys *keys, char **args, int count);
+static int token_make(const struct tracker_keys *keys, char **args);
+static int pass_make(const struct tracker_keys *keys, char **args);
 
 static void
 die(const char *what, const char *why)
@@ -114,6 +119,10 @@ main(int argc, char **argv)
         return id_print(&keys, argv[3]);
     if (strcmp(argv[1], "make-id") == 0)
         return id_make(&keys, argv + 3, argc - 3);
+    if (argc == 6 && strcmp(argv[1], "token") == 0)
+        return token_make(&keys, argv + 3);
+    if (argc == 8 && strcmp(argv[1], "pass") == 0)
+        return pass_make(&keys, argv + 3);
     die(argv[1], "no such command");
 }
 
@@ -650,6 +659,43 @@ id_make(const struct tracker_keys *keys, char **args, int count)
     if (count > 3)
         id.key = (uint8_t) strtoul(args[3], NULL, 10);
     tracker_click_id_encode(keys, &id, text);
+    puts(text);
+    return 0;
+}
+
+/* ---- what a browser carries ---- */
+
+static void
+bytes_of(const char *hex, uint8_t *bytes, size_t len)
+{
+    size_t got;
+
+    if (sodium_hex2bin(bytes, len, hex, strlen(hex), NULL, &got, NULL) != 0 || got != len)
+        die(hex, "is not as many hex digits as it takes");
+}
+
+static int
+token_make(const struct tracker_keys *keys, char **args)
+{
+    char    text[TRACKER_FORM_TOKEN_LEN + 1] = { 0 };
+    uint8_t nonce[TRACKER_NONCE_LEN];
+
+    bytes_of(args[2], nonce, sizeof(nonce));
+    tracker_form_token_make(keys, (uint32_t) strtoul(args[0], NULL, 10), strtoull(args[1], NULL, 10), nonce, text);
+    puts(text);
+    return 0;
+}
+
+static int
+pass_make(const struct tracker_keys *keys, char **args)
+{
+    char                text[TRACKER_PASS_LEN + 1] = { 0 };
+    struct tracker_pass pass = { .use = (uint8_t) atoi(args[0]), .owner = (uint32_t) strtoul(args[1], NULL, 10),
+                                 .expires_s = strtoull(args[2], NULL, 10) };
+
+    bytes_of(args[3], pass.lead, sizeof(pass.lead));
+    bytes_of(args[4], pass.nonce, sizeof(pass.nonce));
+    tracker_pass_make(keys, &pass, text);
     puts(text);
     return 0;
 }
