@@ -32,13 +32,12 @@ leads_run(struct leads *l, const char *sql, const char *table)
     return test_int(l->m.base.pool, query);
 }
 
+/* Sources, API users and a form, for a program that is there. */
 static inline void
-leads_open(struct leads *l)
+leads_people(struct leads *l)
 {
     char sql[512];
 
-    memset(l, 0, sizeof(*l));
-    money_open(&l->m);
     l->source = leads_run(l, "INSERT INTO lead_sources (program_id, name, created_us, updated_us) VALUES (1, 'Partner', 1, 1)",
                           "lead_sources");
     l->other_source = leads_run(l, "INSERT INTO lead_sources (program_id, name, created_us, updated_us)"
@@ -54,6 +53,14 @@ leads_open(struct leads *l)
     snprintf(sql, sizeof(sql), "INSERT INTO forms (program_id, key, name, source_id, fields, created_us, updated_us,"
                                " version) VALUES (1, 'form', 'form', %lld, '[]', 1, 1, 1)", (long long) l->source);
     l->form = leads_run(l, sql, "forms");
+}
+
+static inline void
+leads_open(struct leads *l)
+{
+    memset(l, 0, sizeof(*l));
+    money_open(&l->m);
+    leads_people(l);
 }
 
 static inline int

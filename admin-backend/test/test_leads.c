@@ -10,6 +10,8 @@
 
 #include <pthread.h>
 
+#include "service/export.h"
+
 static int64_t
 count(struct leads *l, const char *what)
 {
@@ -60,6 +62,13 @@ what_was_said_is_kept(void **state)
                      1);
     is_logged(l, "created", "");
     must_verify(&l->m);
+
+    json_t *stats;
+    say_lead(l, (struct said){ .fields = "email=eve@example.com" });
+    assert_int_equal(stats_get(l->m.service, &stats), DB_OK);
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(stats, "leads"), "created")), 1);
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(stats, "leads"), "undecided")), 1);
+    json_decref(stats);
 }
 
 static void

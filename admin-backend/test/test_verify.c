@@ -7,11 +7,14 @@
  * by a connection that no rule holds: foreign keys, checks and, where need be,
  * whole constraints are off.  TRACE=1 prints what each of them was told.
  */
-#include "test_money.h"
+#include "test_lead.h"
 
 #include <sqlite3.h>
 
-static struct money base;
+#include "store/lead.h"
+#include "store/lead_work.h"
+
+static struct leads all; /* its program is what is corrupted */
 static char         pristine[128];
 
 /* ---- a database with everything in it ---- */
@@ -85,6 +88,47 @@ share_and_refund(struct money *m)
     assert_int_equal(number(m, "SELECT COUNT(*) AS n FROM refunds WHERE state = 'won'"), 1);
 }
 
+static enum db_result
+erase_one(struct db *db, void *ctx)
+{
+    const int64_t *id = ctx;
+    char           uid[TRACKER_LEAD_HEX_LEN + 1];
+    struct lead_row lead;
+    enum db_result  rc = row_load(db, &lead_table, *id, &lead);
+
+    if (rc != DB_ROW)
+        return DB_FAILED;
+    snprintf(uid, sizeof(uid), "%s", lead.uid);
+    rc = lead_erase_person(db, *id, uid, test_now_us());
+    if (rc == DB_OK)
+        rc = trader_erase_person(db, lead.trader_id, test_now_us());
+    row_free(&lead_table, &lead);
+    return rc;
+}
+
+/* One of each kind: new, repeated, duplicate, conflict, invalid, spam, a test, one that was allowed, one who is erased. */
+static void
+collect_leads(struct leads *l)
+{
+    int64_t erased;
+
+    leads_people(l);
+    ask(l, (struct said){ .fields = "email=lea@example.com&first_name=Lea", .key = "k1" });
+    ask(l, (struct said){ .fields = "email=lea@example.com&first_name=Lea", .key = "k1" });
+    ask(l, (struct said){ .fields = "email=max@example.com", .key = "k1" });
+    ask(l, (struct said){ .fields = "email=LEA@example.com", .api_user = l->stranger });
+    ask(l, (struct said){ .fields = "email=lea" });
+    ask(l, (struct said){ .fields = "email=bot@example.com", .form = l->form, .flags = TRACKER_LEAD_HONEYPOT });
+    ask(l, (struct said){ .fields = "email=tst@example.com", .flags = TRACKER_LEAD_TEST });
+    test_run(l->m.base.pool, "INSERT INTO settings (name, value, version) VALUES ('leads_duplicates', '\"allow\"', 1)");
+    ask(l, (struct said){ .fields = "email=lea@example.com&again=1", .key = "k2" });
+    test_run(l->m.base.pool, "UPDATE api_users SET account = 'cpa'");
+    ask(l, (struct said){ .fields = "email=eve@example.com&last_name=Eve" });
+    derive_all(&l->m);
+    erased = number(&l->m, "SELECT MAX(id) AS n FROM leads");
+    assert_int_equal(db_write(l->m.base.pool, DB_INTERACTIVE, erase_one, &erased), DB_OK);
+}
+
 static void
 fill(struct money *m)
 {
@@ -113,6 +157,7 @@ fill(struct money *m)
     must(m, referral_act(m->service, &test_admin, reversed, "reject", "charged back", NULL, &m->error));
 
     share_and_refund(m);
+    collect_leads(&all);
     assert_int_equal(db_write(m->base.pool, DB_WIRE, lose_some, m), DB_OK);
     must_verify(m);
     test_clock_us += 3600 * SECOND_US;
@@ -139,13 +184,13 @@ group_setup(void **state)
     char path[128];
 
     (void) state;
-    money_open(&base);
-    fill(&base);
-    db_pool_close(base.base.pool);
-    snprintf(path, sizeof(path), "%s/test.db", base.base.dir);
-    snprintf(pristine, sizeof(pristine), "%s/pristine.db", base.base.dir);
+    money_open(&all.m);
+    fill(&all.m);
+    db_pool_close(all.m.base.pool);
+    snprintf(path, sizeof(path), "%s/test.db", all.m.base.dir);
+    snprintf(pristine, sizeof(pristine), "%s/pristine.db", all.m.base.dir);
     copy_file(path, pristine);
-    test_database_reopen(&base.base);
+    test_database_reopen(&all.m.base);
     return 0;
 }
 
@@ -153,7 +198,7 @@ static int
 group_teardown(void **state)
 {
     (void) state;
-    money_close(&base);
+    money_close(&all.m);
     return 0;
 }
 
@@ -411,6 +456,36 @@ static const struct corruption {
     { 21, "INSERT INTO state_changes (object_type, object_id, from_state, to_state, actor, at_us)"
           " VALUES ('payout', " PAYOUT("draft") ", 'draft', 'pending', 'staff:1', 5)" },
 
+    { 22, "UPDATE leads SET email = 'eve@example.com' WHERE erased_us IS NOT NULL" },
+    { 22, "UPDATE leads SET phone_key = '+491711234567' WHERE erased_us IS NOT NULL" },
+    { 22, "UPDATE lead_facts SET fields = '{\"email\":\"eve@example.com\"}' WHERE (journal_id, seq) ="
+          " (SELECT journal_id, seq FROM leads WHERE erased_us IS NOT NULL)" },
+    { 22, "UPDATE lead_log SET email = 'eve@example.com' WHERE lead_id = (SELECT id FROM leads WHERE erased_us IS NOT NULL)" },
+    { 22, "UPDATE traders SET email_key = 'eve@example.com'" },
+    { 22, "UPDATE leads SET erased_us = 1 WHERE first_name = 'Lea'" },
+    { 22, "UPDATE traders SET password_hash = 'x'" },
+
+    { 24, "DELETE FROM lead_log WHERE verdict = 'duplicate'" },
+    { 24, "UPDATE lead_log SET verdict = 'created' WHERE verdict = 'conflict'" },
+    { 24, "UPDATE lead_log SET uid = 'x' WHERE verdict = 'spam'" },
+    { 24, "UPDATE lead_facts SET outcome = NULL WHERE outcome = 'invalid'" },
+    { 24, "UPDATE lead_facts SET outcome = 'duplicate' WHERE outcome = 'created'" },
+    { 24, "DELETE FROM lead_facts WHERE outcome = 'created'" },
+    { 24, "DELETE FROM leads WHERE test = 1" },
+    { 24, BARE("leads") "INSERT INTO leads SELECT * FROM leads LIMIT 1" },
+    { 24, "UPDATE leads SET seq = 4711 WHERE test = 1" },
+    { 24, "UPDATE leads SET idempotency_key = 'k1' WHERE idempotency_key = 'k2'" },
+    { 24, "UPDATE leads SET duplicate_of = id WHERE duplicate_of IS NOT NULL" },
+    { 24, "UPDATE lead_log SET lead_id = NULL WHERE verdict = 'duplicate'" },
+    { 24, "UPDATE referrals SET lead_id = '4711' WHERE lead_id IS NOT NULL" },
+    { 24, "UPDATE referrals SET lead_id = NULL WHERE lead_id IS NOT NULL" },
+    { 24, "UPDATE conversions SET lead_id = NULL WHERE lead_id IS NOT NULL" },
+    { 24, "INSERT INTO lead_log (at_us, journal_id, seq, uid, program_id, kind, verdict) VALUES (1, 2, 4711, 'x', 1, 'api',"
+          " 'invalid')" },
+
+    { 19, "UPDATE journals SET forgotten = 1" },
+    { 19, "DELETE FROM lead_facts WHERE outcome = 'spam'" },
+
     { 23, "UPDATE commissions SET plan_id = 4711 WHERE id = 1" },
     { 23, "DELETE FROM affiliates WHERE name = 'bob'" },
     { 23, "DELETE FROM ledger_transactions WHERE id = 2" },
@@ -443,11 +518,11 @@ corrupt(const char *path, const char *sql)
 static json_t *
 verify_corrupted(const char *sql)
 {
-    struct money copy = base;
+    struct money copy = all.m;
     char         path[128], url[160], *error;
     json_t      *report = NULL;
 
-    snprintf(path, sizeof(path), "%s/copy.db", base.base.dir);
+    snprintf(path, sizeof(path), "%s/copy.db", all.m.base.dir);
     copy_file(pristine, path);
     if (sql != NULL)
         corrupt(path, sql);
@@ -490,7 +565,7 @@ trace(const struct corruption *corruption, const json_t *report)
 static void
 test_each_corruption_is_named(void **state)
 {
-    int per_invariant[24] = { 0 }, missed = 0;
+    int per_invariant[25] = { 0 }, missed = 0;
 
     (void) state;
     for (size_t i = 0; i < sizeof(corruptions) / sizeof(corruptions[0]); i++) {
@@ -528,7 +603,7 @@ test_the_sound_database_passes(void **state)
     (void) state;
     if (!json_is_true(json_object_get(report, "ok")))
         fail_msg("%s", json_dumps(report, JSON_INDENT(1)));
-    assert_int_equal(json_array_size(json_object_get(report, "invariants")), 22);
+    assert_int_equal(json_array_size(json_object_get(report, "invariants")), 24);
     json_decref(report);
 }
 
@@ -547,7 +622,9 @@ test_only_the_broken_one_is_named(void **state)
         { 19, "UPDATE journals SET committed = committed + 1 WHERE id = 1" },
         { 20, "UPDATE referrals SET why = '{}' WHERE id = " REFERRAL("pending") },
         { 21, "UPDATE audit_log SET after = '{}' WHERE id = 3" },
+        { 22, "UPDATE traders SET email_key = 'eve@example.com'" },
         { 23, "UPDATE affiliates SET status = 'sleeping'" },
+        { 24, "UPDATE lead_log SET verdict = 'duplicate' WHERE verdict = 'conflict'" },
     };
 
     (void) state;
@@ -604,20 +681,20 @@ static void
 test_a_damaged_file(void **state)
 {
     char         path[128], url[160], *error;
-    struct money copy = base;
+    struct money copy = all.m;
     json_t      *report = NULL;
     FILE        *file;
     long         size;
 
     (void) state;
-    snprintf(path, sizeof(path), "%s/copy.db", base.base.dir);
+    snprintf(path, sizeof(path), "%s/copy.db", all.m.base.dir);
     copy_file(pristine, path);
     file = fopen(path, "r+");
     assert_non_null(file);
     fseek(file, 0, SEEK_END);
     size = ftell(file);
     /* Every third page, in its middle, behind those of the schema: without it nothing can be opened. */
-    for (long page = (long) number(&base, "SELECT MAX(rootpage) AS n FROM sqlite_schema"); page < size / 4096;
+    for (long page = (long) number(&all.m, "SELECT MAX(rootpage) AS n FROM sqlite_schema"); page < size / 4096;
          page += 3) {
         fseek(file, page * 4096 + 2000, SEEK_SET);
         for (int i = 0; i < 64; i++)

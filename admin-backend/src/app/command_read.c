@@ -47,6 +47,12 @@ command_stats(struct app *app, struct command_io *io, int argc, char **argv)
                         (long long) accepted, (long long) committed, (long long) pending,
                         (long long) quarantined, (long long) dropped, (long long) lost);
         }
+        const char *outcome;
+        json_t     *count;
+        fputs("leads:", io->out);
+        json_object_foreach(json_object_get(stats, "leads"), outcome, count)
+            fprintf(io->out, " %lld %s", (long long) json_integer_value(count), outcome);
+        fputc('\n', io->out);
     }
     json_decref(stats);
     return COMMAND_OK;

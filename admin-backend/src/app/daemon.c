@@ -25,6 +25,7 @@
 #include "service/money.h"
 #include "service/people.h"
 #include "service/rollup.h"
+#include "service/upkeep.h"
 
 enum { PART_SERVE = 1, PART_INGEST = 2, PART_WORK = 4 };
 
@@ -127,6 +128,9 @@ work_main(void *arg)
         }
         if (now_ms >= forget_ms) {
             people_forget(service);
+            outside_forget(service);
+            if (keys_warn(service) < 0)
+                log_warn("work", "API users that expire were not looked for: %s", db_last_message());
             forget_ms = now_ms + FORGET_EVERY_S * 1000;
         }
     }

@@ -11,6 +11,7 @@
 #include "service/view.h"
 #include "store/click.h"
 #include "store/journal.h"
+#include "store/lead_fact.h"
 #include "tracker_agent.h"
 
 #define EXPORT_PAGE 2000
@@ -39,24 +40,41 @@ stats_journal(void *ctx, const struct journal_row *row)
     return json_array_append_new(ctx, journal) == 0 ? DB_OK : DB_FAILED;
 }
 
+struct stats {
+    json_t *journals, *leads;
+};
+
+static void
+stats_leads(void *ctx, const char *outcome, int64_t count)
+{
+    json_object_set_new(ctx, outcome == NULL ? "undecided" : outcome, json_integer(count));
+}
+
 static enum db_result
 stats_work(struct db *db, void *ctx)
 {
-    json_array_clear(ctx);
-    return journal_each(db, stats_journal, ctx);
+    struct stats  *stats = ctx;
+    enum db_result result;
+
+    json_array_clear(stats->journals);
+    json_object_clear(stats->leads);
+    stats_leads(stats->leads, "undecided", 0);
+    result = journal_each(db, stats_journal, stats->journals);
+    return result == DB_OK ? lead_fact_counts(db, stats_leads, stats->leads) : result;
 }
 
 enum db_result
 stats_get(const struct service *service, json_t **stats)
 {
-    json_t        *journals = json_array();
-    enum db_result result = db_read(service->pool, stats_work, journals);
+    struct stats   found = { json_array(), json_object() };
+    enum db_result result = db_read(service->pool, stats_work, &found);
 
     *stats = NULL;
     if (result == DB_OK)
-        *stats = json_pack("{s:o,s:O}", "as_of", view_time_us((int64_t) service->now_us()), "journals",
-                           journals);
-    json_decref(journals);
+        *stats = json_pack("{s:o,s:O,s:O}", "as_of", view_time_us((int64_t) service->now_us()), "journals",
+                           found.journals, "leads", found.leads);
+    json_decref(found.journals);
+    json_decref(found.leads);
     return result;
 }
 

@@ -10,7 +10,8 @@
 
 /*
  * {"as_of": time, "journals": [
- *     {"id", "edge", "accepted", "committed", "pending", "quarantined", "dropped", "lost"}]}
+ *     {"id", "edge", "accepted", "committed", "pending", "quarantined", "dropped", "lost"}],
+ *     "leads": {"created": n, "duplicate": n, ..., "undecided": n}}
  * where accepted, all that visitors and partners offered, is the sum of the other five.
  */
 enum db_result stats_get(const struct service *service, json_t **stats);

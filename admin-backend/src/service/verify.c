@@ -67,7 +67,9 @@ static const struct {
     { 19, "journals account for every record", NULL },
     { 20, "each commission leads back to a conversion and a touch in its window", check_touches },
     { 21, "every change of money is audited", check_audit },
+    { 22, "people who were erased have no personal data left", NULL },
     { 23, "the database is sound, its references lead somewhere", check_integrity },
+    { 24, "each lead comes of one record, and the log knows what became of all", NULL },
 };
 
 static void

@@ -97,6 +97,20 @@ api_call_bulk_row(struct db_bulk *bulk, const struct api_call_row *row)
     return db_bulk_row(bulk);
 }
 
+enum db_result
+lead_fact_counts(struct db *db, lead_fact_count count, void *ctx)
+{
+    struct db_stmt *row = db_prepare(db, "SELECT outcome, COUNT(*) AS n FROM lead_facts GROUP BY outcome ORDER BY outcome");
+    enum db_result  rc;
+
+    if (row == NULL)
+        return DB_FAILED;
+    while ((rc = db_step(row)) == DB_ROW)
+        count(ctx, db_text(row, "outcome"), db_int(row, "n"));
+    db_end(row);
+    return rc == DB_DONE ? DB_OK : rc;
+}
+
 /* ---- deciding ---- */
 
 enum db_result

@@ -35,6 +35,10 @@ struct api_call_row {
 struct db_bulk *api_call_bulk_begin(struct db *db);
 enum db_result  api_call_bulk_row(struct db_bulk *bulk, const struct api_call_row *row);
 
+/* How many there are of each outcome; NULL: not yet decided. */
+typedef void (*lead_fact_count)(void *ctx, const char *outcome, int64_t count);
+enum db_result lead_fact_counts(struct db *db, lead_fact_count count, void *ctx);
+
 /* ---- deciding ---- */
 
 /* One fact, copied out of its row: lead_fact_free. */

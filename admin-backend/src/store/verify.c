@@ -374,6 +374,64 @@ static const struct {
       " AND NOT (s.object_type = 'commission' AND EXISTS (SELECT 1 FROM payout_items i JOIN audit_log w"
       "  ON w.object_type = 'payout' AND w.object_id = CAST(i.payout_id AS TEXT)"
       "  WHERE i.commission_id = s.object_id AND w.at_us = s.at_us AND w.actor = s.actor)) ORDER BY s.id" },
+    /* ---- people who were erased, and leads ---- */
+
+    { 22, false,
+      "SELECT 'lead ' || id || ' was erased and still says whose it was' AS text FROM leads"
+      " WHERE erased_us IS NOT NULL AND (email <> '' OR email_key IS NOT NULL OR phone <> '' OR phone_key IS NOT NULL"
+      "  OR first_name <> '' OR last_name <> '' OR fields <> '{}' OR idempotency_key IS NOT NULL) ORDER BY id" },
+    { 22, false,
+      "SELECT 'the record ' || f.journal_id || ':' || f.seq || ' of the erased lead ' || l.id || ' still says whose it was'"
+      " AS text FROM leads l JOIN lead_log x ON x.lead_id = l.id"
+      " LEFT JOIN lead_facts f ON f.journal_id = x.journal_id AND f.seq = x.seq WHERE l.erased_us IS NOT NULL"
+      " AND (x.email <> '' OR COALESCE(f.fields, '{}') <> '{}' OR f.ip IS NOT NULL OR f.user_agent IS NOT NULL)"
+      " ORDER BY f.journal_id, f.seq" },
+    { 22, false,
+      "SELECT 'trader ' || id || ' was erased and still has a name, an address or a password' AS text FROM traders"
+      " WHERE state = 'erased' AND (email <> '' OR email_key <> '' OR phone <> '' OR phone_key IS NOT NULL"
+      "  OR first_name <> '' OR last_name <> '' OR password_hash IS NOT NULL) ORDER BY id" },
+
+    { 24, false,
+      "SELECT 'the record ' || f.journal_id || ':' || f.seq || ' of a lead became ' || f.outcome || ', the log says '"
+      " || COALESCE(x.verdict, 'nothing') AS text FROM lead_facts f"
+      " LEFT JOIN lead_log x ON x.journal_id = f.journal_id AND x.seq = f.seq"
+      " WHERE f.outcome IS NOT NULL AND (x.id IS NULL OR x.verdict <> f.outcome OR x.uid <> f.lead_uid)"
+      " ORDER BY f.journal_id, f.seq" },
+    { 24, false,
+      "SELECT 'line ' || x.id || ' of the leads log has no record, or one that is not decided' AS text FROM lead_log x"
+      " LEFT JOIN lead_facts f ON f.journal_id = x.journal_id AND f.seq = x.seq"
+      " WHERE x.kind <> 'manual' AND f.outcome IS NULL ORDER BY x.id" },
+    { 24, true,
+      "SELECT 'the record ' || journal_id || ':' || seq || ' of a lead was never decided' AS text FROM lead_facts"
+      " WHERE outcome IS NULL AND received_ms < $1 / 1000 - 300000 ORDER BY journal_id, seq" },
+    { 24, false,
+      "SELECT 'the record ' || f.journal_id || ':' || f.seq || ' became a lead, there are ' || COUNT(l.id) AS text"
+      " FROM lead_facts f LEFT JOIN leads l ON l.journal_id = f.journal_id AND l.seq = f.seq AND l.uid = f.lead_uid"
+      "  AND l.program_id = f.program_id"
+      " WHERE f.outcome = 'created' GROUP BY f.journal_id, f.seq HAVING COUNT(l.id) <> 1 ORDER BY f.journal_id, f.seq" },
+    { 24, false,
+      "SELECT 'lead ' || l.id || ' has no record that it is made of' AS text FROM leads l"
+      " LEFT JOIN lead_facts f ON f.journal_id = l.journal_id AND f.seq = l.seq AND f.outcome = 'created'"
+      " WHERE l.kind <> 'manual' AND f.seq IS NULL ORDER BY l.id" },
+    { 24, false,
+      "SELECT 'the log does not say how lead ' || l.id || ' came to be' AS text FROM leads l WHERE l.kind <> 'manual'"
+      " AND NOT EXISTS (SELECT 1 FROM lead_log x WHERE x.lead_id = l.id AND x.verdict = 'created'"
+      "  AND x.journal_id = l.journal_id AND x.seq = l.seq) ORDER BY l.id" },
+    { 24, false,
+      "SELECT 'line ' || x.id || ' of the leads log is a ' || x.verdict || ' of no lead' AS text FROM lead_log x"
+      " LEFT JOIN leads l ON l.id = x.lead_id WHERE x.verdict IN ('created', 'duplicate') AND l.id IS NULL ORDER BY x.id" },
+    { 24, false,
+      "SELECT COUNT(*) || ' leads of one sender have the idempotency key of lead ' || MIN(id) AS text FROM leads"
+      " WHERE idempotency_key IS NOT NULL AND kind <> 'manual'"
+      " GROUP BY kind, api_user_id, form_id, idempotency_key HAVING COUNT(*) > 1 ORDER BY MIN(id)" },
+    { 24, false,
+      "SELECT 'lead ' || l.id || ' is a duplicate of itself, of a later one or of another program''s' AS text FROM leads l"
+      " JOIN leads d ON d.id = l.duplicate_of WHERE d.id >= l.id OR d.program_id <> l.program_id ORDER BY l.id" },
+    { 24, false,
+      "SELECT 'referral ' || r.id || ' is of a lead that is not there, or not its conversion''s' AS text FROM referrals r"
+      " LEFT JOIN conversions v ON v.id = r.conversion_id LEFT JOIN leads l ON l.id = v.lead_id"
+      " WHERE (r.lead_id IS NOT NULL AND (l.id IS NULL OR CAST(l.id AS TEXT) <> r.lead_id OR l.program_id <> r.program_id"
+      "  OR l.test = 1)) OR (r.lead_id IS NULL AND v.lead_id IS NOT NULL) ORDER BY r.id" },
 };
 
 static enum db_result
