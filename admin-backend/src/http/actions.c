@@ -5,9 +5,8 @@
 #include "service/catalog.h"
 #include "service/conversion.h"
 #include "service/money.h"
+#include "service/portal.h"
 #include "service/view.h"
-
-#define US_PER_DAY INT64_C(86400000000)
 
 static const char *const no_names[] = { NULL };
 
@@ -172,28 +171,29 @@ settings_change(struct http_request *request, struct http_answer *answer)
     answer_object(answer, 200, result, settings, &error);
 }
 
-/* from and to default to the last 30 days, today included. */
 void
 dashboard_show(struct http_request *request, struct http_answer *answer)
 {
     struct service_error error = { .fields = NULL };
-    int64_t              now = (int64_t) request->service->now_us();
-    int64_t              to = now / US_PER_DAY * US_PER_DAY + US_PER_DAY, from = to - 30 * US_PER_DAY;
+    struct http_period   period = { .takes_group = false };
     json_t              *dashboard = NULL;
-    enum service_result  result = SERVICE_OK;
+    enum service_result  result = request_period(request, &period, &error);
 
-    for (int i = 0; i < request->query_count; i++) {
-        const char *name = request->query[i].name;
-        int64_t    *bound = strcmp(name, "from") == 0 ? &from : strcmp(name, "to") == 0 ? &to : NULL;
-
-        if (bound == NULL)
-            result = service_invalid(&error, name, "is no parameter here");
-        else if (!view_parse_time_us(request->query[i].value, bound))
-            result = service_invalid(&error, name, "is no RFC 3339 time");
-    }
-    if (result == SERVICE_OK && (from >= to || to - from > 400 * US_PER_DAY))
-        result = service_invalid(&error, "to", "is not after from, or more than 400 days after it");
     if (result == SERVICE_OK)
-        result = dashboard_get(request->service, from, to, &dashboard, &error);
+        result = dashboard_get(request->service, period.from_us, period.to_us, &dashboard, &error);
+    answer_object(answer, 200, result, dashboard, &error);
+}
+
+void
+portal_dashboard_show(struct http_request *request, struct http_answer *answer)
+{
+    struct service_error error = { .fields = NULL };
+    struct http_period   period = { .takes_group = false };
+    json_t              *dashboard = NULL;
+    enum service_result  result = request_period(request, &period, &error);
+
+    if (result == SERVICE_OK)
+        result = portal_dashboard(request->service, &request->session.actor, period.from_us, period.to_us, &dashboard,
+                                  &error);
     answer_object(answer, 200, result, dashboard, &error);
 }

@@ -20,6 +20,7 @@ enum http_access {
     ACCESS_MANAGER = 1u << 2,
     ACCESS_AGENT = 1u << 3,
     ACCESS_VIEWER = 1u << 4,
+    ACCESS_AFFILIATE = 1u << 5, /* by a session of the portal; such a route is nobody else's */
     ACCESS_API = 1u << 14,    /* an API user's key, with the scope that is in the bits above: API_SCOPE() */
     ACCESS_PUBLIC = 1u << 15, /* nobody need be logged in */
     TAKES_QUERY = 1u << 16,   /* elsewhere a query is refused */
@@ -105,12 +106,22 @@ bool request_read(struct http_request *request, struct http_answer *answer);    
 const char *request_header(const struct http_request *request, const char *name);
 /* The number in params[param]; false: it is none that could exist, 404 is answered. */
 bool request_id(const struct http_request *request, struct http_answer *answer, int param, const char *what, int64_t *id);
+struct http_period {
+    bool    takes_group; /* in: group=day|none is a parameter too */
+    int64_t from_us, to_us;
+    bool    by_day;
+};
+/* from= and to=, of the last 30 days, today included, unless they say otherwise; at most 400. */
+enum service_result request_period(const struct http_request *request, struct http_period *period,
+                                   struct service_error *error);
 /* If-Match as a version: 0 when not sent or "*"; -1 when it is no version of ours (never matches). */
 int64_t request_version(const struct http_request *request);
 /* The session's cookie name: the __Host- one where the site is https. */
 const char *session_cookie_name(const struct service *service);
 /* Whether a list is asked for as a table: Accept names text/csv. */
 bool request_wants_csv(const struct http_request *request);
+/* Likewise of affiliates' sessions. */
+const char *portal_cookie_name(const struct service *service);
 /* A browser's form rather than JSON. */
 bool request_is_form(const struct http_request *request);
 /* A cookie of the request into out (cap bytes); false: not there or too long. */
@@ -174,6 +185,10 @@ void payout_create_one(struct http_request *request, struct http_answer *answer)
 void payout_submit_one(struct http_request *request, struct http_answer *answer);
 void payout_pay_one(struct http_request *request, struct http_answer *answer);
 void payout_cancel_one(struct http_request *request, struct http_answer *answer);
+void portal_login(struct http_request *request, struct http_answer *answer);
+void portal_show(struct http_request *request, struct http_answer *answer);
+void portal_logout(struct http_request *request, struct http_answer *answer);
+void portal_dashboard_show(struct http_request *request, struct http_answer *answer);
 void lead_bulk(struct http_request *request, struct http_answer *answer);
 void lead_note_one(struct http_request *request, struct http_answer *answer);
 void lead_convert_one(struct http_request *request, struct http_answer *answer);

@@ -4,9 +4,6 @@
 #include "http/http.h"
 #include "service/csv.h"
 #include "service/lead.h"
-#include "service/view.h"
-
-#define US_PER_DAY INT64_C(86400000000)
 
 typedef enum service_result (*lead_step)(const struct service *, const struct actor *, int64_t, json_t **,
                                          struct service_error *);
@@ -100,46 +97,14 @@ lead_bulk(struct http_request *request, struct http_answer *answer)
 
 /* ---- who sends them ---- */
 
-struct period {
-    int64_t from_us, to_us;
-    bool    by_day;
-};
-
-/* from and to default to the last 30 days, today included. */
-static enum service_result
-read_period(const struct http_request *request, struct period *period, struct service_error *error)
-{
-    enum service_result result = SERVICE_OK;
-
-    period->to_us = (int64_t) request->service->now_us() / US_PER_DAY * US_PER_DAY + US_PER_DAY;
-    period->from_us = period->to_us - 30 * US_PER_DAY;
-    for (int i = 0; i < request->query_count; i++) {
-        const char *name = request->query[i].name, *value = request->query[i].value;
-        int64_t    *bound = strcmp(name, "from") == 0 ? &period->from_us : strcmp(name, "to") == 0 ? &period->to_us : NULL;
-
-        if (bound != NULL)
-            result = view_parse_time_us(value, bound) ? result : service_invalid(error, name, "is no RFC 3339 time");
-        else if (strcmp(name, "group") != 0)
-            result = service_invalid(error, name, "is no parameter here");
-        else if (strcmp(value, "day") == 0 || strcmp(value, "none") == 0)
-            period->by_day = value[0] == 'd';
-        else
-            result = service_invalid(error, name, "is none of day, none");
-    }
-    if (result == SERVICE_OK
-        && (period->from_us >= period->to_us || period->to_us - period->from_us > 400 * US_PER_DAY))
-        result = service_invalid(error, "to", "is not after from, or more than 400 days after it");
-    return result;
-}
-
 void
 lead_report_show(struct http_request *request, struct http_answer *answer)
 {
     struct service_error error = { .fields = NULL };
-    struct period        period = { .by_day = false };
+    struct http_period   period = { .takes_group = true };
     json_t              *report = NULL;
     char                *csv;
-    enum service_result  result = read_period(request, &period, &error);
+    enum service_result  result = request_period(request, &period, &error);
 
     if (result == SERVICE_OK)
         result = lead_report_get(request->service, &request->session.actor, period.from_us, period.to_us, period.by_day,

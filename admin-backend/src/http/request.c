@@ -7,6 +7,7 @@
 #include <sodium.h>
 
 #include "http/http.h"
+#include "service/portal.h"
 #include "service/view.h"
 
 #define JSON_DEPTH_MAX 16
@@ -84,6 +85,12 @@ session_cookie_name(const struct service *service)
     return strncmp(service->base_url, "https://", 8) == 0 ? "__Host-affiliate_session" : "affiliate_session";
 }
 
+const char *
+portal_cookie_name(const struct service *service)
+{
+    return strncmp(service->base_url, "https://", 8) == 0 ? "__Host-affiliate_portal" : "affiliate_portal";
+}
+
 bool
 request_cookie(const struct http_request *request, const char *name, char *out, size_t cap)
 {
@@ -104,6 +111,7 @@ access_of(const char *role)
     } roles[] = {
         { "admin", ACCESS_ADMIN },     { "finance", ACCESS_FINANCE }, { "manager", ACCESS_MANAGER },
         { "agent", ACCESS_AGENT },     { "viewer", ACCESS_VIEWER },
+        { "affiliate", ACCESS_AFFILIATE },
     };
 
     for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++) {
@@ -137,12 +145,27 @@ passes_csrf(const struct http_request *request)
     return origin == NULL || strcmp(origin, request->service->base_url) == 0;
 }
 
+/* Affiliates have sessions of their own, and no tokens. */
+static enum service_result
+identify_affiliate(struct http_request *request, struct service_error *error)
+{
+    char cookie[SECRET_MAX];
+
+    request->by_cookie = true;
+    if (request_header(request, "Authorization") != NULL
+        || !request_cookie(request, portal_cookie_name(request->service), cookie, sizeof(cookie)))
+        return service_refuse(error, SERVICE_FORBIDDEN, "unauthenticated", "Log in first.");
+    return portal_find(request->service, cookie, &request->session, error);
+}
+
 static enum service_result
 identify(struct http_request *request, struct service_error *error)
 {
     const char *authorization = request_header(request, "Authorization");
     char        cookie[SECRET_MAX];
 
+    if (request->route->access & ACCESS_AFFILIATE)
+        return identify_affiliate(request, error);
     if (authorization != NULL && strncasecmp(authorization, "Bearer ", 7) == 0)
         return token_find(request->service, authorization + 7, &request->session, error);
     request->by_cookie = true;
@@ -388,4 +411,40 @@ request_version(const struct http_request *request)
     memcpy(digits, match + 1, len - 2);
     digits[len - 2] = '\0';
     return view_parse_id(digits, &version) ? version : -1;
+}
+
+#define US_PER_DAY INT64_C(86400000000)
+#define DAYS_MAX   400
+
+/* One parameter of a period. */
+static enum service_result
+read_bound(const char *name, const char *value, struct http_period *period, struct service_error *error)
+{
+    int64_t *bound = strcmp(name, "from") == 0 ? &period->from_us : strcmp(name, "to") == 0 ? &period->to_us : NULL;
+
+    if (bound != NULL)
+        return view_parse_time_us(value, bound) ? SERVICE_OK : service_invalid(error, name, "is no RFC 3339 time");
+    if (!period->takes_group || strcmp(name, "group") != 0)
+        return service_invalid(error, name, "is no parameter here");
+    if (strcmp(value, "day") != 0 && strcmp(value, "none") != 0)
+        return service_invalid(error, name, "is none of day, none");
+    period->by_day = value[0] == 'd';
+    return SERVICE_OK;
+}
+
+enum service_result
+request_period(const struct http_request *request, struct http_period *period, struct service_error *error)
+{
+    enum service_result result = SERVICE_OK;
+
+    period->to_us = (int64_t) request->service->now_us() / US_PER_DAY * US_PER_DAY + US_PER_DAY;
+    period->from_us = period->to_us - 30 * US_PER_DAY;
+    for (int i = 0; i < request->query_count; i++) {
+        if (read_bound(request->query[i].name, request->query[i].value, period, error) != SERVICE_OK)
+            result = SERVICE_INVALID;
+    }
+    if (result == SERVICE_OK
+        && (period->from_us >= period->to_us || period->to_us - period->from_us > DAYS_MAX * US_PER_DAY))
+        result = service_invalid(error, "to", "is not after from, or more than 400 days after it");
+    return result;
 }

@@ -6,6 +6,7 @@
 #include "service/intake.h"
 #include "service/lead.h"
 #include "service/money.h"
+#include "service/portal.h"
 #include "service/trader.h"
 
 static const struct resource programs = { "program", &program_list, NULL, program_edit, NULL };
@@ -35,8 +36,14 @@ static const struct resource custom_fields = { "custom field", &custom_field_lis
 static const struct resource forms = { "form", &form_list, form_create, form_edit, form_act };
 static const struct resource audit = { "audit entry", &audit_list, NULL, NULL, NULL };
 
-#define ADMIN "/api/admin/v1"
-#define API   "/api/v1"
+static const struct resource portal_leads = { "lead", &portal_lead_list, NULL, NULL, NULL };
+static const struct resource portal_log = { "log entry", &portal_log_list, NULL, NULL, NULL };
+static const struct resource portal_forms = { "form", &portal_form_list, NULL, NULL, NULL };
+static const struct resource portal_links = { "link", &portal_link_list, NULL, NULL, NULL };
+
+#define ADMIN  "/api/admin/v1"
+#define PORTAL "/api/portal/v1"
+#define API    "/api/v1"
 
 const struct http_route http_route_table[] = {
     { "GET", "/", ACCESS_PUBLIC, welcome_page, NULL },
@@ -180,13 +187,25 @@ const struct http_route http_route_table[] = {
     { "GET", API "/stats", API_SCOPE(TRACKER_SCOPE_STATS_READ) | TAKES_QUERY, partner_stats_show, NULL },
     { "POST", API "/autologin", API_SCOPE(TRACKER_SCOPE_AUTOLOGIN), partner_autologin_redeem, NULL },
 
+    { "POST", PORTAL "/session", ACCESS_PUBLIC, portal_login, NULL },
+    { "GET", PORTAL "/session", ACCESS_AFFILIATE, portal_show, NULL },
+    { "DELETE", PORTAL "/session", ACCESS_AFFILIATE, portal_logout, NULL },
+    { "GET", PORTAL "/dashboard", ACCESS_AFFILIATE | TAKES_QUERY, portal_dashboard_show, NULL },
+    { "GET", PORTAL "/leads", ACCESS_AFFILIATE | TAKES_QUERY, resource_list, &portal_leads },
+    { "GET", PORTAL "/leads/{id}", ACCESS_AFFILIATE, resource_get, &portal_leads },
+    { "GET", PORTAL "/leads_log", ACCESS_AFFILIATE | TAKES_QUERY, resource_list, &portal_log },
+    { "GET", PORTAL "/forms", ACCESS_AFFILIATE | TAKES_QUERY, resource_list, &portal_forms },
+    { "GET", PORTAL "/forms/{id}", ACCESS_AFFILIATE, resource_get, &portal_forms },
+    { "GET", PORTAL "/links", ACCESS_AFFILIATE | TAKES_QUERY, resource_list, &portal_links },
+    { "GET", PORTAL "/links/{id}", ACCESS_AFFILIATE, resource_get, &portal_links },
+
     { NULL, NULL, 0, NULL, NULL },
 };
 
 json_t *
 http_routes(void)
 {
-    static const char *const names[] = { "admin", "finance", "manager", "agent", "viewer" };
+    static const char *const names[] = { "admin", "finance", "manager", "agent", "viewer", "affiliate" };
     json_t                  *routes = json_array(), *roles;
 
     for (const struct http_route *route = http_route_table; route->method != NULL; route++) {

@@ -13,6 +13,9 @@
 extern const struct list_spec program_list, group_list, affiliate_list, campaign_list, link_list, coupon_list;
 extern const struct list_spec api_user_list, audit_list;
 
+/* The whole address of a link whose "url" is its tracking domain. */
+void link_complete(json_t *link, const struct service *service);
+
 /* if_version 0: whatever the version (no If-Match was sent). */
 enum service_result group_create(const struct service *service, const struct actor *actor, const json_t *body,
                                  json_t **object, struct service_error *error);

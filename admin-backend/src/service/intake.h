@@ -10,6 +10,9 @@
 
 extern const struct list_spec department_list, source_list, custom_field_list, form_list;
 
+/* The whole address of a form that has its "key". */
+void form_complete(json_t *form, const struct service *service);
+
 enum service_result department_create(const struct service *service, const struct actor *actor,
                                       const json_t *body, json_t **object, struct service_error *error);
 enum service_result department_edit(const struct service *service, const struct actor *actor, int64_t id,

@@ -8,11 +8,13 @@
 #include "service/catalog.h"
 #include "service/decide.h"
 #include "service/fields.h"
+#include "service/login.h"
 #include "service/password.h"
 #include "service/view.h"
 #include "store/catalog.h"
 #include "store/once.h"
 #include "store/people.h"
+#include "store/portal.h"
 
 #define US            UINT64_C(1000000)
 #define IDLE_US       (12 * 3600 * US)
@@ -22,9 +24,7 @@
 #define KEEP_KEYS_US  (7 * 86400 * US)
 #define FORGET_AT_ONCE 1000 /* keys */
 
-#define ATTEMPT_WINDOW_US   (LOGIN_WINDOW_S * US)
-#define ATTEMPTS_BY_EMAIL   10
-#define ATTEMPTS_BY_ADDRESS 50
+#define ATTEMPT_WINDOW_US (LOGIN_WINDOW_S * US)
 
 /* ---- accounts ---- */
 
@@ -251,25 +251,9 @@ token_create(const struct service *service, const struct actor *actor, const cha
 
 /* ---- sessions ---- */
 
-#define SUBJECT_MAX 80
-
-/* Whose attempts are counted.  Hashed under our key: people type passwords into the field for the address, too. */
-static void
-name_subject(const struct service *service, const char *kind, const char *text, char subject[SUBJECT_MAX])
-{
-    uint8_t hash[TRACKER_KEY_LEN];
-    char    hex[2 * sizeof(hash) + 1];
-
-    tracker_keys_derive(service->keys, service->keys->current, "affiliate log-in v1", text, strlen(text), hash);
-    sodium_bin2hex(hex, sizeof(hex), hash, sizeof(hash));
-    snprintf(subject, SUBJECT_MAX, "%s:%s", kind, hex);
-}
-
 struct login {
     const struct service *service;
-    const char           *email;
-    char                  by_email[SUBJECT_MAX], by_address[SUBJECT_MAX];
-    uint64_t              window_us;
+    struct login_limit    limit;
     bool                  limited, known;
     struct staff_row      staff;
     uint8_t               hash[PEOPLE_HASH_LEN];
@@ -280,26 +264,13 @@ static enum db_result
 look_up(struct db *db, void *ctx)
 {
     struct login  *login = ctx;
-    int64_t        by_email, by_address;
-    enum db_result rc = attempts_failed(db, login->by_email, login->window_us, &by_email);
+    enum db_result rc = login_limited(db, &login->limit, &login->limited);
 
-    if (rc == DB_OK)
-        rc = attempts_failed(db, login->by_address, login->window_us, &by_address);
     if (rc != DB_OK)
         return rc;
-    login->limited = by_email >= ATTEMPTS_BY_EMAIL || by_address >= ATTEMPTS_BY_ADDRESS;
-    rc = staff_by_email(db, login->email, &login->staff);
+    rc = staff_by_email(db, login->limit.email, &login->staff);
     login->known = rc == DB_ROW && strcmp(login->staff.state, "active") == 0;
     return rc == DB_ROW || rc == DB_DONE ? DB_OK : rc;
-}
-
-static enum db_result
-note_failure(struct db *db, void *ctx)
-{
-    struct login  *login = ctx;
-    enum db_result rc = attempt_note(db, login->by_email, login->window_us);
-
-    return rc == DB_OK ? attempt_note(db, login->by_address, login->window_us) : rc;
 }
 
 static enum db_result
@@ -320,44 +291,29 @@ fill_session(struct session *session, const struct staff_row *staff)
     snprintf(session->actor.role, sizeof(session->actor.role), "%s", staff->role);
 }
 
-static enum service_result
-refuse_login(struct service_error *error)
-{
-    return service_refuse(error, SERVICE_FORBIDDEN, "login_failed", "E-mail address or password is wrong.");
-}
-
 enum service_result
 session_open(const struct service *service, const char *email, const char *password, const char *address,
              char *cookie, struct session *session, struct service_error *error)
 {
     struct login        login = { .service = service };
-    char                normal[PEOPLE_TEXT_MAX];
     uint8_t             ignored[PEOPLE_HASH_LEN];
     bool                matches;
     enum service_result result;
     enum db_result      rc;
 
-    if (email == NULL || password == NULL || strlen(email) >= sizeof(normal) || strlen(password) > PASSWORD_MAX)
-        return refuse_login(error);
-    for (size_t i = 0; i <= strlen(email); i++)
-        normal[i] = (char) (email[i] >= 'A' && email[i] <= 'Z' ? email[i] + 32 : email[i]);
-    login.email = normal;
-    login.window_us = service->now_us() / ATTEMPT_WINDOW_US * ATTEMPT_WINDOW_US;
-    name_subject(service, "email", normal, login.by_email);
-    name_subject(service, "address", address, login.by_address);
-
+    if (!login_limit_of(service, "", email, password, address, &login.limit))
+        return login_refuse(error);
     rc = db_read(service->pool, look_up, &login);
     if (rc != DB_OK)
         return service_from_db(error, rc, "session_open");
     if (login.limited)
-        return service_refuse(error, SERVICE_FORBIDDEN, "too_many_attempts",
-                              "Too many failed log-ins: try again in 15 minutes.");
+        return login_refuse_limited(error);
     result = password_check(login.known ? login.staff.password_hash : NULL, password, &matches, error);
     if (result != SERVICE_OK)
         return result;
     if (!matches) {
-        (void) db_write(service->pool, DB_INTERACTIVE, note_failure, &login);
-        return refuse_login(error);
+        login_failed(service, &login.limit);
+        return login_refuse(error);
     }
 
     secret_new("", session->csrf, ignored);
@@ -510,6 +466,8 @@ forget(struct db *db, void *ctx)
     uint64_t           now = forgetting->service->now_us();
     enum db_result     rc = people_delete_old(db, now - ATTEMPT_WINDOW_US);
 
+    if (rc == DB_OK)
+        rc = portal_sessions_delete_old(db, now);
     if (rc == DB_OK)
         rc = once_forget(db, now - KEEP_KEYS_US, FORGET_AT_ONCE);
     forgetting->more = rc == DB_OK && db_changes(db) == FORGET_AT_ONCE;

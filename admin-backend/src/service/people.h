@@ -11,7 +11,6 @@
 #include "store/list.h"
 
 #define SESSION_LIFE_S (7 * 86400) /* however busy it is */
-#define LOGIN_WINDOW_S (15 * 60)   /* failed log-ins are counted in windows of this length */
 
 extern const struct list_spec staff_list;
 

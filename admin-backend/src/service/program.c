@@ -16,7 +16,8 @@
 
 enum {
     NAME, CURRENCY, TIME_ZONE, ATTRIBUTION, FIRST_SHARE, PRECEDENCE, RECURRING, COOKIE_DAYS, FALLBACK, DOMAIN,
-    COMMISSION, PLATFORM_URL, PLATFORM_USER, LAST, DUPLICATES, DUPLICATE_SCOPE, REDIRECT_HOSTS, LOG_DAYS, FIELDS
+    COMMISSION, PLATFORM_URL, PLATFORM_USER, LAST, DUPLICATES, DUPLICATE_SCOPE, REDIRECT_HOSTS, LOG_DAYS,
+    PORTAL_LEADS, FIELDS
 };
 
 _Static_assert(FIELDS <= KIND_FIELDS_MAX, "a change has room for them");
@@ -53,6 +54,7 @@ static const struct field settings_fields[FIELDS + 1] = {
     [DUPLICATE_SCOPE] = { "leads_duplicate_scope", FIELD_CHOICE, 0, 0, 0, "source|program", 0, NULL },
     [REDIRECT_HOSTS] = { "leads_redirect_hosts", FIELD_READ, 0, 0, 0, NULL, 0, hosts_read },
     [LOG_DAYS] = { "api_log_days", FIELD_INT, 0, 1, 3650, NULL, 0, NULL },
+    [PORTAL_LEADS] = { "portal_leads", FIELD_CHOICE, 0, 0, 0, "masked|full", 0, NULL },
 };
 
 /* Of the installation: each a row of its own, JSON text, and what holds until somebody sets it. */
@@ -61,7 +63,7 @@ static const struct {
     const char *otherwise;
 } own_rows[] = {
     { LAST, "\"pending\"" },       { DUPLICATES, "\"refuse\"" }, { DUPLICATE_SCOPE, "\"program\"" },
-    { REDIRECT_HOSTS, "[]" },      { LOG_DAYS, "90" },
+    { REDIRECT_HOSTS, "[]" },      { LOG_DAYS, "90" },          { PORTAL_LEADS, "\"masked\"" },
 };
 #define OWN_ROWS (sizeof(own_rows) / sizeof(own_rows[0]))
 

@@ -12,7 +12,6 @@ static json_t *group_view(struct db_stmt *row);
 static json_t *affiliate_view(struct db_stmt *row);
 static json_t *campaign_view(struct db_stmt *row);
 static json_t *link_view(struct db_stmt *row);
-static void    link_complete(json_t *link, const struct service *service);
 static json_t *api_user_view(struct db_stmt *row);
 static enum db_result api_user_extend(struct db *db, json_t *user);
 static void    api_user_complete(json_t *user, const struct service *service);
@@ -261,7 +260,7 @@ link_view(struct db_stmt *row)
 }
 
 /* A program's own domain has the installation's scheme; its ports are the usual ones. */
-static void
+void
 link_complete(json_t *link, const struct service *service)
 {
     const char *domain = json_string_value(json_object_get(link, "url"));

@@ -8,7 +8,6 @@ static enum db_result department_extend(struct db *db, json_t *department);
 static json_t *source_view(struct db_stmt *row);
 static json_t *custom_field_view(struct db_stmt *row);
 static json_t *form_view(struct db_stmt *row);
-static void form_complete(json_t *form, const struct service *service);
 
 static const struct list_filter department_filters[] = {
     { "status", LIST_TEXT_SET, "d.state = ?" },
@@ -203,7 +202,7 @@ form_view(struct db_stmt *row)
                      "version", (json_int_t) db_int(row, "version"));
 }
 
-static void
+void
 form_complete(json_t *form, const struct service *service)
 {
     json_object_set_new(form, "url", json_sprintf("%s%s%s", service->base_url,

@@ -97,15 +97,15 @@ $api->is_error($api->patch('programs/1', { platform_user_id => $_ }), 422, 'inva
 
 # ---- settings ----
 
-my %own = (leads_duplicates => 'refuse', leads_duplicate_scope => 'program', leads_redirect_hosts => [], api_log_days => 90);
+my %own = (leads_duplicates => 'refuse', leads_duplicate_scope => 'program', leads_redirect_hosts => [], api_log_days => 90, portal_leads => 'masked');
 is_deeply({ map { $_ => $api->get('settings')->{json}{$_} } keys %own }, \%own, 'duplicates are refused unless somebody says otherwise');
-my %other = (leads_duplicates => 'allow', leads_duplicate_scope => 'source', leads_redirect_hosts => [ 'shop.example', '.pages.example' ], api_log_days => 30);
+my %other = (leads_duplicates => 'allow', leads_duplicate_scope => 'source', leads_redirect_hosts => [ 'shop.example', '.pages.example' ], api_log_days => 30, portal_leads => 'full');
 my $changed = $api->patch('settings', { %other, leads_redirect_hosts => [ 'Shop.Example.', '.pages.example' ] })->{json};
 is_deeply({ map { $_ => $changed->{$_} } keys %other }, \%other, 'they change, hosts in lower case');
 is_deeply($api->get('settings')->{json}, $changed, '... and stay');
 my ($audit) = $api->rows(q{SELECT before || ' ' || after FROM audit_log WHERE object_type = 'settings' ORDER BY id DESC LIMIT 1});
 like($audit, qr/"leads_duplicates":"refuse".* .*"leads_duplicates":"allow"/, '... and the audit log says from what to what');
-my %wrong = (leads_duplicates => 'maybe', leads_duplicate_scope => 'world', leads_redirect_hosts => [ 'https://x.example/' ], api_log_days => 0);
+my %wrong = (leads_duplicates => 'maybe', leads_duplicate_scope => 'world', leads_redirect_hosts => [ 'https://x.example/' ], api_log_days => 0, portal_leads => 'all');
 $api->is_error($api->patch('settings', { $_ => $wrong{$_} }), 422, 'invalid_fields', "$_: " . Api::text($wrong{$_}), $_) for sort keys %wrong;
 is_deeply($api->get('settings')->{json}, $changed, 'nothing of these was kept');
 

@@ -94,6 +94,18 @@ hire_all(struct money *m)
     return staff;
 }
 
+/* {"id","email","password"} of the program's affiliate, who may log in. */
+static json_t *
+let_in(struct money *m)
+{
+    static const char password[] = "affiliate battery staple";
+    char              id[24];
+
+    must(m, affiliate_set_password(m->service, &test_admin, m->affiliate, password, &m->error));
+    snprintf(id, sizeof(id), "%lld", (long long) m->affiliate);
+    return json_pack("{s:s, s:s, s:s}", "id", id, "email", "ada@example.com", "password", password);
+}
+
 static json_t *
 invite(struct money *m)
 {
@@ -215,9 +227,9 @@ main(int argc, char **argv)
         fprintf(stderr, "%s\n", why);
         return 1;
     }
-    say(json_pack("{s:s, s:s, s:s, s:o, s:o, s:o}", "socket", socket_path, "database",
+    say(json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o}", "socket", socket_path, "database",
                   strchr(money->base.url, ':') + 1, "base_url", money->service->base_url, "staff", staff, "program",
-                  program_of(money), "setup", invite(money)));
+                  program_of(money), "affiliate", let_in(money), "setup", invite(money)));
     while (fgets(line, sizeof(line), stdin) != NULL)
         say(obey(&leads, line));
     http_stop(server);

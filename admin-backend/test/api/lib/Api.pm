@@ -31,8 +31,8 @@ sub document {
 
 # ---- the fixture ----
 
-# start(ARGUMENT...): a server on a fresh database.  $api->{staff}, {program}, {setup} as serve.c says them, {routes} as
-# `affiliated routes --json` does.
+# start(ARGUMENT...): a server on a fresh database.  $api->{staff}, {program}, {affiliate}, {setup} as serve.c says them,
+# {routes} as `affiliated routes --json` does.
 sub start {
     my ($class, @arguments) = @_;
     my $program = $ENV{API_SERVE} // "$ROOT/build/admin-san/api_serve";
@@ -106,7 +106,8 @@ sub rows {
 # ---- asking ----
 
 # get|post|patch|del(PATH, BODY?, OPTION => VALUE...): PATH below /api/admin/v1 unless it starts with /; as admin.
-# Options: as (role; undef: nobody), headers ({}), raw (a body as it is), type (its Content-Type), key (Idempotency-Key).
+# Options: as (role; "affiliate": the program's own, by a session; undef: nobody), headers ({}), raw (a body as it is),
+# type (its Content-Type), key (Idempotency-Key).
 sub get   { my ($self, $path, %option) = @_; return $self->ask('GET', $path, undef, %option) }
 sub head  { my ($self, $path, %option) = @_; return $self->ask('HEAD', $path, undef, %option) }
 sub post  { my ($self, $path, $body, %option) = @_; return $self->ask('POST', $path, $body, %option) }
@@ -135,7 +136,11 @@ sub request {
     $path = full($path);
     my %headers = (Host => 'x', %{ $option{headers} // {} });
     my $as = exists $option{as} ? $option{as} : 'admin';
-    $headers{Authorization} //= "Bearer $self->{staff}{$as}{token}" if defined $as;
+    if (($as // '') eq 'affiliate') {
+        %headers = (%{ $self->{session_of_affiliate} //= $self->portal_in }, %headers);
+    } elsif (defined $as) {
+        $headers{Authorization} //= "Bearer $self->{staff}{$as}{token}";
+    }
     $headers{'Idempotency-Key'} = $option{key} if defined $option{key};
 
     my $bytes = $option{raw} // (defined $body ? $json->encode($body) : undef);
@@ -278,6 +283,16 @@ sub log_in {
     my ($self, $role) = @_;
     my ($email, $password) = @{ $self->{staff}{$role} }{qw(email password)};
     my $answer = $self->post('session', { email => $email, password => $password }, as => undef);
+    die "no session: $answer->{body}" if $answer->{status} != 200;
+    my ($cookie) = $answer->{headers}{'set-cookie'} =~ /^([^;]+)/;
+    return { Cookie => $cookie, 'X-CSRF-Token' => $answer->{json}{csrf_token} };
+}
+
+# A session of an affiliate, of the program's own unless told: likewise.
+sub portal_in {
+    my ($self, $email, $password) = @_;
+    my $answer = $self->post('/api/portal/v1/session',
+        { email => $email // $self->{affiliate}{email}, password => $password // $self->{affiliate}{password} }, as => undef);
     die "no session: $answer->{body}" if $answer->{status} != 200;
     my ($cookie) = $answer->{headers}{'set-cookie'} =~ /^([^;]+)/;
     return { Cookie => $cookie, 'X-CSRF-Token' => $answer->{json}{csrf_token} };
