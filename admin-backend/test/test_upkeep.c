@@ -110,7 +110,8 @@ sessions_and_invitations_go_when_they_are_over(void **state)
     struct leads *l = *state;
     uint64_t      now = test_clock_us;
 
-    run(l, "INSERT INTO traders (program_id, email, email_key, created_us, updated_us) VALUES (1, 'a@b.example', 'a@b.example', 1, 1)");
+    run(l, "INSERT INTO traders (program_id, email, email_key, created_us, updated_us)"
+           " VALUES (1, 'a@b.example', 'a@b.example', 1, 1)");
     run(l, "INSERT INTO portal_sessions (hash, affiliate_id, csrf, created_us, seen_us, expires_us) VALUES"
            " (x'01', %lld, '', 1, 1, %llu), (x'02', %lld, '', 1, 1, %llu)", (long long) l->m.affiliate,
         (unsigned long long) (now - 31 * DAY_US), (long long) l->m.affiliate, (unsigned long long) (now + DAY_US));
