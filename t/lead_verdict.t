@@ -218,6 +218,26 @@ subtest "a worker that is told to go answers those who wait" => sub {
     ok($edge->await($SECONDS, sub { !kill 0, $old }), "and the old one is gone");
 };
 
+subtest "a batch: all wait together, each has its own verdict" => sub {
+    my $edge = AffiliateWire->new(%ARG);
+    my @verdicts = qw(created duplicate none pending invalid created);
+    my $batch = "[" . join(",", (map { body(verdict => $_) } @verdicts), "{}", body(verdict => "created")) . "]";
+    my ($code, $answer, $head, $took) = lead($edge, $batch, path => "/short", key => "sender-with-autologin");
+    is($code, 207, "some are not taken");
+    cmp_ok($took, ">=", 0.28, "whoever has no verdict is waited for as long as any");
+    my $items = JSON::PP::decode_json($answer)->{data}{items};
+    is(join(" ", map { $_->{verdict} // $_->{error}{code} } @$items), "created lead_duplicate undecided pending lead_invalid created contact_missing created", "each its own");
+    is(join(" ", map { exists $_->{autologin_url} ? 1 : 0 } @$items), "1 0 0 0 0 1 0 1", "autologins where they are due");
+    my @again = lead($edge, $batch, path => "/short", key => "sender-with-autologin");
+    is(join(" ", map { $_->{id} // $_->{error}{code} } @{ JSON::PP::decode_json($again[1])->{data}{items} }), join(" ", map { $_->{id} // $_->{error}{code} } @$items), "the same again");
+    my $large = "[" . join(",", map { body() } 1 .. 1000) . "]";
+    ($code, $answer, $head, $took) = lead($edge, $large);
+    is($code, 200, "a thousand");
+    my %verdicts;
+    $verdicts{$_->{verdict}}++ for @{ JSON::PP::decode_json($answer)->{data}{items} };
+    is(join(" ", %verdicts), "created 1000", "each judged ($took s)");
+};
+
 subtest "a key that is revoked under load" => sub {
     my $edge = AffiliateWire->new(%ARG, workers => 1);
     my $socket = $edge->connect_http;

@@ -12,6 +12,7 @@ use warnings;
 my ($seed, $folder, @ids) = @ARGV;
 my $PAGE = 4096;
 my $FEW = 600; # some 10 pages
+my $CLICK = 1; # the type of records that are looked at; lines of the API's log lie between them, at the end
 srand $seed;
 
 # Each journal is its segments, in order: { path, bytes, records [{ at, len, sequence }] }.
@@ -85,10 +86,10 @@ sub zero {
 sub records {
     my ($bytes, @found) = @_;
     for (my $at = $PAGE; $at + 24 <= length $bytes;) {
-        my ($word, undef, $sequence) = unpack 'L< L< Q<', substr $bytes, $at, 16;
+        my ($word, undef, $sequence, undef, $type) = unpack 'L< L< Q< C C', substr $bytes, $at, 18;
         last unless $word & 0x80000000;
         my $len = 24 + ($word & 0x7fffffff);
-        push @found, { at => $at, len => $len, sequence => $sequence };
+        push @found, { at => $at, len => $len, sequence => $sequence } if $type == $CLICK;
         $at += ($len + 7) & ~7;
     }
     return @found;
