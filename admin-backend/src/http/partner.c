@@ -92,7 +92,7 @@ partner_lead_one(struct http_request *request, struct http_answer *answer)
     enum service_result  result = partner_lead(request->service, &request->partner, request->params[0], &lead, &error);
 
     if (result == SERVICE_OK)
-        answer_json(answer, 200, lead);
+        answer_json(answer, 200, json_pack("{s:o}", "data", lead));
     else
         answer_partner(answer, result, &error);
 }
@@ -155,9 +155,9 @@ partner_autologin_redeem(struct http_request *request, struct http_answer *answe
     if (result != SERVICE_OK) {
         answer_partner(answer, result, &error);
     } else if (identity != NULL) {
-        answer_json(answer, 200, identity);
+        answer_json(answer, 200, json_pack("{s:o}", "data", identity));
     } else {
-        answer_json(answer, 202, json_pack("{s:s}", "status", "preparing"));
+        answer_json(answer, 202, json_pack("{s:{s:s}}", "data", "status", "preparing"));
         answer->retry_after_s = 1;
     }
 }

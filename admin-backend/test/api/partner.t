@@ -108,21 +108,21 @@ $api->is_error(by($partner, "leads?$_=1"), 422, 'invalid_fields', "no $_ of the 
     for qw(program_id affiliate_id id surprise);
 $api->is_error(by($partner, "$_?surprise=1"), 422, 'invalid_fields', "$_ takes nothing else", 'surprise') for qw(stats conversions leads/statuses);
 
-is(by($partner, "leads/$id{ada}")->{json}{verdict}, 'created', 'one lead');
+is(by($partner, "leads/$id{ada}")->{json}{data}{verdict}, 'created', 'one lead');
 $api->is_error(by($partner, "leads/$_"), 404, 'lead_unknown', "not $_")
     for $id{eve}, $duplicate, '0' x 32, uc $id{ada}, 'x', substr($id{ada}, 1), '1';
-is(by($rival, "leads/$duplicate")->{json}{verdict}, 'duplicate', 'what was refused');
-is(by($rival, "leads/$duplicate")->{json}{reason}, 'same_email', '... and why');
-is(by($rival, "leads/$duplicate")->{json}{duplicate_of}, undef, '... but not whose lead it is');
-is(by($partner, "leads/$own_duplicate")->{json}{duplicate_of}, $id{ada}, '... unless it is his own');
-is(by($advertiser, "leads/$duplicate")->{json}{duplicate_of}, $id{ada}, 'the advertiser may know');
-is(by($partner, "leads/$invalid")->{json}{reason}, 'email_invalid', 'what was invalid');
+is(by($rival, "leads/$duplicate")->{json}{data}{verdict}, 'duplicate', 'what was refused');
+is(by($rival, "leads/$duplicate")->{json}{data}{reason}, 'same_email', '... and why');
+is(by($rival, "leads/$duplicate")->{json}{data}{duplicate_of}, undef, '... but not whose lead it is');
+is(by($partner, "leads/$own_duplicate")->{json}{data}{duplicate_of}, $id{ada}, '... unless it is his own');
+is(by($advertiser, "leads/$duplicate")->{json}{data}{duplicate_of}, $id{ada}, 'the advertiser may know');
+is(by($partner, "leads/$invalid")->{json}{data}{reason}, 'email_invalid', 'what was invalid');
 ok((grep { $_->{status} eq 'converted' && $_->{final} } @{ by($partner, 'leads/statuses')->{json}{data} }), 'the statuses');
 
 $api->say(run => "UPDATE leads SET kind = 'form' WHERE uid = '$id{ada}'");
-is(by($partner, "leads/$id{ada}")->{json}{email}, undef, "people's addresses in forms are none of an affiliate's business");
+is(by($partner, "leads/$id{ada}")->{json}{data}{email}, undef, "people's addresses in forms are none of an affiliate's business");
 is_deeply(by($partner, 'leads')->{json}{data}[0]{fields}, {}, '... nor what they wrote');
-is(by($advertiser, "leads/$id{ada}")->{json}{email}, 'ada@example.com', "... but the advertiser's");
+is(by($advertiser, "leads/$id{ada}")->{json}{data}{email}, 'ada@example.com', "... but the advertiser's");
 $api->say(run => "UPDATE leads SET kind = 'api' WHERE uid = '$id{ada}'");
 
 # ---- conversions and numbers ----
@@ -155,8 +155,8 @@ sub ticket { my ($uid, %option) = @_; return $api->say('pass', $option{use} // 2
 my $token = ticket($id{ada});
 my $identity = redeem($token);
 is($identity->{status}, 200, 'an autologin is redeemed');
-is($identity->{json}{lead}{email}, 'ada@example.com', '... and tells whose it is');
-is($identity->{json}{trader}, undef, '... who has no account yet');
+is($identity->{json}{data}{lead}{email}, 'ada@example.com', '... and tells whose it is');
+is($identity->{json}{data}{trader}, undef, '... who has no account yet');
 $api->is_error(redeem($token), 409, 'autologin_used', '... once');
 $api->is_error(redeem(ticket($id{ada})), 409, 'autologin_used', '... and a lead by one of them');
 $api->is_error(redeem(ticket($id{eve}, seconds => 0)), 410, 'autologin_expired', 'not when it is over');
@@ -167,7 +167,7 @@ my $flipped = ticket($id{eve});
 substr($flipped, 20, 1) = substr($flipped, 20, 1) eq 'A' ? 'B' : 'A';
 $api->is_error(redeem($flipped), 422, 'autologin_invalid', 'not one that was changed');
 my $early = redeem(ticket('f' x 32));
-is("$early->{status} $early->{json}{status} $early->{headers}{'retry-after'}", '202 preparing 1', 'the lead may not be here yet');
+is("$early->{status} $early->{json}{data}{status} $early->{headers}{'retry-after'}", '202 preparing 1', 'the lead may not be here yet');
 $api->is_error(redeem(ticket($duplicate)), 403, 'autologin_refused', "a duplicate's address opens no account");
 $api->say(run => "UPDATE leads SET existing = 1 WHERE uid = '$id{eve}'");
 $api->is_error(redeem(ticket($id{eve})), 403, 'autologin_refused', 'nor does that of who had one before');
