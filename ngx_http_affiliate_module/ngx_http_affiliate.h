@@ -108,6 +108,11 @@ typedef struct {
     X(API_CALLS, "api_calls", "Calls of the partner API, refused ones included.")                              \
     X(API_PASSED, "api_passed", "Calls that affiliate_auth let through to the backend.")                       \
     X(API_REFUSED, "api_refused", "Calls that affiliate_auth refused.")                                        \
+    X(FORMS, "forms", "Forms shown.")                                                                          \
+    X(FORM_LEADS, "form_leads", "Leads of forms on disk and answered.")                                        \
+    X(FORM_TRAPS, "form_traps", "Of them: sent as only bots do, and taken for nothing.")                       \
+    X(FORMS_REFUSED, "forms_refused", "Requests for forms answered 4xx.")                                      \
+    X(FORMS_UNAVAILABLE, "forms_unavailable", "Requests for forms answered 5xx.")                              \
     X(DROPPED_TRAFFIC, "dropped_traffic", "Clicks and views that no journal took.")                            \
     X(DROPPED_MONEY, "dropped_money", "Conversions that no journal took.")                                     \
     X(SNAPSHOTS_LOADED, "snapshots_loaded", "Snapshots taken into use, by all workers.")                       \
@@ -243,6 +248,7 @@ struct ngx_http_affiliate_zone_s {
     ngx_atomic_t errors[NGX_HTTP_AFFILIATE_ERRORS_MAX]; /* answers by ngx_http_affiliate_error_e */
     ngx_http_affiliate_rates_t users;     /* requests by API user */
     ngx_http_affiliate_rates_t addresses; /* pixels by address */
+    ngx_http_affiliate_rates_t forms;     /* what is sent with them, by form and address */
     ngx_http_affiliate_slot_t slots[NGX_HTTP_AFFILIATE_SLOTS];
     ngx_http_affiliate_cap_t        caps[NGX_HTTP_AFFILIATE_CAPS];
     ngx_http_affiliate_link_count_t other;   /* links that found no place */

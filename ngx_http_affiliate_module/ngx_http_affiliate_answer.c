@@ -35,11 +35,7 @@ ngx_http_affiliate_send_field_error(ngx_http_request_t *r, const ngx_http_affili
     ngx_str_t  body;
 
     ngx_http_affiliate_count_error(error);
-    if ((error->status == 405 && ngx_http_affiliate_add_allow(r) != NGX_OK)
-        || (error->status == 401 && ngx_http_affiliate_add_literal(r, "WWW-Authenticate", "Bearer") != NGX_OK)
-        || (error->status == 429 && ngx_http_affiliate_add_next_minute(r) != NGX_OK)
-        || (error->status == 503 && ngx_http_affiliate_add_literal(r, "Retry-After", "2") != NGX_OK))
-    {
+    if (ngx_http_affiliate_add_hints(r, error->status) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -69,6 +65,23 @@ ngx_http_affiliate_error_text(u_char *p, const ngx_http_affiliate_error_t *error
         p = ngx_sprintf(p - 1, NGX_HTTP_AFFILIATE_ERROR_FIELD, field.len, field.data, error->message);
     }
     return p;
+}
+
+ngx_int_t
+ngx_http_affiliate_add_hints(ngx_http_request_t *r, ngx_uint_t status)
+{
+    switch (status) {
+    case 401:
+        return ngx_http_affiliate_add_literal(r, "WWW-Authenticate", "Bearer");
+    case 405:
+        return ngx_http_affiliate_add_allow(r);
+    case 429:
+        return ngx_http_affiliate_add_next_minute(r);
+    case 503:
+        return ngx_http_affiliate_add_literal(r, "Retry-After", "2");
+    default:
+        return NGX_OK;
+    }
 }
 
 void

@@ -3,8 +3,6 @@
  */
 #include "ngx_http_affiliate_caller.h"
 
-static ngx_uint_t ngx_http_affiliate_media_type(ngx_str_t *value, const char *type);
-
 const ngx_http_affiliate_error_t *
 ngx_http_affiliate_body_kind(ngx_http_request_t *r, ngx_uint_t *json)
 {
@@ -25,8 +23,7 @@ ngx_http_affiliate_body_kind(ngx_http_request_t *r, ngx_uint_t *json)
                ? ngx_http_affiliate_error(BODY_TOO_LARGE) : NULL;
 }
 
-/* "type/subtype", any case, alone or before parameters (RFC 9110, 8.3.1). */
-static ngx_uint_t
+ngx_uint_t
 ngx_http_affiliate_media_type(ngx_str_t *value, const char *type)
 {
     size_t len = ngx_strlen(type);

@@ -80,6 +80,8 @@ const ngx_http_affiliate_error_t *ngx_http_affiliate_access(ngx_http_request_t *
 
 /* What a POST's headers say of its body, which may be JSON or a form, and how long; one without a type must be empty. */
 const ngx_http_affiliate_error_t *ngx_http_affiliate_body_kind(ngx_http_request_t *r, ngx_uint_t *json);
+/* Whether a Content-Type is "type/subtype", in any case, alone or before parameters (RFC 9110, 8.3.1). */
+ngx_uint_t ngx_http_affiliate_media_type(ngx_str_t *value, const char *type);
 /* The whole body of a POST in memory, wherever nginx put it: at most NGX_HTTP_AFFILIATE_BATCH_BODY_MAX bytes. */
 const ngx_http_affiliate_error_t *ngx_http_affiliate_body_text(ngx_http_request_t *r, struct tracker_str *body);
 

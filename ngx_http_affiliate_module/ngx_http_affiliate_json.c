@@ -13,7 +13,6 @@ static ngx_int_t  ngx_http_affiliate_json_answer(ngx_http_affiliate_visit_t *vis
 static ngx_int_t  ngx_http_affiliate_json_code(ngx_http_affiliate_visit_t *visit, struct tracker_str *code);
 static ngx_int_t  ngx_http_affiliate_json_origin(ngx_http_affiliate_visit_t *visit);
 static ngx_uint_t ngx_http_affiliate_origin_named(ngx_array_t *origins, ngx_str_t *origin);
-static ngx_uint_t ngx_http_affiliate_origin_own(ngx_http_request_t *r, ngx_str_t *origin);
 static ngx_int_t  ngx_http_affiliate_json_record(ngx_http_affiliate_visit_t *visit);
 static ngx_int_t  ngx_http_affiliate_json_body(ngx_http_affiliate_visit_t *visit, ngx_str_t *body);
 
@@ -164,7 +163,7 @@ ngx_http_affiliate_origin_named(ngx_array_t *origins, ngx_str_t *origin)
  * The page lies on the very host that is asked, and nobody between can have changed it: on TLS only a page that came by
  * TLS may.  Without TLS either scheme may be the right one, since a balancer may have ended it before us.
  */
-static ngx_uint_t
+ngx_uint_t
 ngx_http_affiliate_origin_own(ngx_http_request_t *r, ngx_str_t *origin)
 {
     ngx_str_t  host, *asked = r->headers_in.host != NULL ? &r->headers_in.host->value : NULL;

@@ -11,6 +11,8 @@
  *     click_rate.c privacy.c               how often, and what of all that is kept
  *     conversion.c batch.c                 /postback: recorded and synced before the answer
  *     pixel.c                              GET /px: what a browser reports
+ *     form.c form_page.c form_script.c     /f/<key>: web forms, for people and for scripts
+ *     form_body.c form_submit.c form_after.c autologin.c   what is sent with them, and where it leads
  *     auth.c access.c rate.c body.c        who calls the partner API, may he, and what does he send
  *     lead.c lead_fields.c lead_answer.c   POST /api/v1/leads: recorded, synced, judged by the database, answered
  *     gate.c apicall.c                     who may pass on to the backend; the API log
@@ -161,6 +163,13 @@ static ngx_command_t ngx_http_affiliate_commands[] = {
     { ngx_string("affiliate_pixel"),
       NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS | NGX_CONF_TAKE12,
       ngx_http_affiliate_set_pixel,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("affiliate_form"),
+      NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS | NGX_CONF_TAKE1,
+      ngx_http_affiliate_set_form,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },

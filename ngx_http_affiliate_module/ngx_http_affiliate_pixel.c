@@ -14,7 +14,6 @@ ngx_http_affiliate_pixel_fields(ngx_http_request_t *r, ngx_http_affiliate_fields
 static ngx_int_t ngx_http_affiliate_pixel_program(ngx_http_request_t *r, uint32_t *id);
 static void ngx_http_affiliate_pixel_cookie(ngx_http_request_t *r, const struct tracker_keys *keys,
                                             struct tracker_conversion *event);
-static ngx_uint_t ngx_http_affiliate_pixel_consent(ngx_http_request_t *r, ngx_http_affiliate_loc_conf_t *alcf);
 static struct tracker_str ngx_http_affiliate_pixel_address(ngx_http_affiliate_loc_conf_t *alcf,
                                                            struct tracker_str ip, u_char space[16]);
 static uint32_t ngx_http_affiliate_pixel_sender(struct tracker_str ip);
@@ -78,7 +77,7 @@ ngx_http_affiliate_pixel_record(ngx_http_request_t *r, ngx_http_affiliate_ctx_t 
     if (ngx_http_affiliate_pixel_program(r, &event.program) != NGX_OK) {
         return ngx_http_affiliate_error(PROGRAM_UNKNOWN);
     }
-    consent = ngx_http_affiliate_pixel_consent(r, alcf);
+    consent = ngx_http_affiliate_consents(r, alcf);
     if (consent && alcf->cookie.enable) {
         ngx_http_affiliate_pixel_cookie(r, amcf->keys, &event);
     }
@@ -178,24 +177,6 @@ ngx_http_affiliate_pixel_cookie(ngx_http_request_t *r, const struct tracker_keys
         event->cookie_first = cookie.first_text;
         event->cookie_last = cookie.last_text;
     }
-}
-
-/* As affiliate_consent says of a click: what is asked there is asked of the same visitor here. */
-static ngx_uint_t
-ngx_http_affiliate_pixel_consent(ngx_http_request_t *r, ngx_http_affiliate_loc_conf_t *alcf)
-{
-    ngx_http_affiliate_visit_t visit;
-
-    ngx_memzero(&visit, sizeof(visit));
-    visit.request = r;
-    visit.conf = alcf;
-    if (tracker_str_eq(ngx_http_affiliate_header(r, TRACKER_STR("sec-gpc")), TRACKER_STR("1"))) {
-        visit.signals |= NGX_HTTP_AFFILIATE_SIGNAL_GPC;
-    }
-    if (tracker_str_eq(ngx_http_affiliate_header(r, TRACKER_STR("dnt")), TRACKER_STR("1"))) {
-        visit.signals |= NGX_HTTP_AFFILIATE_SIGNAL_DNT;
-    }
-    return !ngx_http_affiliate_consent_missing(&visit);
 }
 
 /* A conversion has no word for the form of its address: one that is hashed would pass for IPv6, so it is not kept. */

@@ -3,7 +3,7 @@
  *
  * Both are decided before the event is written: what may not be kept is never on the disk.
  */
-#include "ngx_http_affiliate_request.h"
+#include "ngx_http_affiliate_caller.h"
 
 #include <sodium.h>
 
@@ -39,6 +39,23 @@ ngx_http_affiliate_consent_missing(ngx_http_affiliate_visit_t *visit)
         return !ngx_http_affiliate_says_yes(&value);
     }
     return consent->required || (visit->signals & consent->signals) != 0;
+}
+
+ngx_uint_t
+ngx_http_affiliate_consents(ngx_http_request_t *r, ngx_http_affiliate_loc_conf_t *conf)
+{
+    ngx_http_affiliate_visit_t visit;
+
+    ngx_memzero(&visit, sizeof(visit));
+    visit.request = r;
+    visit.conf = conf;
+    if (tracker_str_eq(ngx_http_affiliate_header(r, TRACKER_STR("sec-gpc")), TRACKER_STR("1"))) {
+        visit.signals |= NGX_HTTP_AFFILIATE_SIGNAL_GPC;
+    }
+    if (tracker_str_eq(ngx_http_affiliate_header(r, TRACKER_STR("dnt")), TRACKER_STR("1"))) {
+        visit.signals |= NGX_HTTP_AFFILIATE_SIGNAL_DNT;
+    }
+    return !ngx_http_affiliate_consent_missing(&visit);
 }
 
 static ngx_uint_t

@@ -243,6 +243,8 @@ void ngx_http_affiliate_know(ngx_http_affiliate_visit_t *visit);
 
 /* True when affiliate_consent says that nothing personal may be kept. */
 ngx_uint_t ngx_http_affiliate_consent_missing(ngx_http_affiliate_visit_t *visit);
+/* The same for a request that is no visit; false: it has said no. */
+ngx_uint_t ngx_http_affiliate_consents(ngx_http_request_t *r, ngx_http_affiliate_loc_conf_t *conf);
 /* Takes out of the event what may not be kept without consent; doing it twice does no harm. */
 void ngx_http_affiliate_forget(struct tracker_click *event);
 /* What may be kept of an address (4 or 16 bytes, or none): in out, or the address itself; *form is what it is. */
@@ -280,6 +282,7 @@ char *ngx_http_affiliate_set_conversion(ngx_conf_t *cf, ngx_command_t *cmd, void
 char *ngx_http_affiliate_set_lead(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_affiliate_set_auth(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_affiliate_set_pixel(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+char *ngx_http_affiliate_set_form(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_affiliate_set_alias(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_affiliate_set_value(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 char *ngx_http_affiliate_set_default(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
@@ -323,6 +326,8 @@ ngx_int_t ngx_http_affiliate_refuse(ngx_http_request_t *r, ngx_int_t status);
 /* The code as the location says; empty when it is too long for one.  NGX_ERROR: no memory. */
 ngx_int_t ngx_http_affiliate_click_code(ngx_http_affiliate_visit_t *visit, struct tracker_str *found);
 ngx_int_t ngx_http_affiliate_json_handler(ngx_http_request_t *r);
+/* Whether a page of that origin lies on the very host that is asked. */
+ngx_uint_t ngx_http_affiliate_origin_own(ngx_http_request_t *r, ngx_str_t *origin);
 ngx_int_t ngx_http_affiliate_impression_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_affiliate_script_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_affiliate_conversion_handler(ngx_http_request_t *r);
@@ -333,6 +338,7 @@ ngx_int_t ngx_http_affiliate_lead_precontent(ngx_http_request_t *r);
 /* Access phase: affiliate_auth. */
 ngx_int_t ngx_http_affiliate_gate_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_affiliate_pixel_handler(ngx_http_request_t *r);
+ngx_int_t ngx_http_affiliate_form_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_affiliate_status_handler(ngx_http_request_t *r);
 
 /* ---- status.c, metrics.c ---- */
@@ -447,6 +453,16 @@ typedef struct {
     X(LINK_UNKNOWN, 404, "link_unknown", "No link has that code.")                                             \
     X(ORIGIN_DENIED, 403, "origin_denied",                                                                     \
       "This page's host is neither one of the campaign's nor named by affiliate_origin.")                      \
+    X(FORM_UNKNOWN, 404, "form_unknown", "There is no such form.")                                             \
+    X(FORM_CLOSED, 404, "form_closed", "This form is not open at the moment.")                                 \
+    X(FORM_BODY_TYPE, 415, "form_type_unsupported",                                                            \
+      "Send application/x-www-form-urlencoded, multipart/form-data or application/json.")                      \
+    X(MULTIPART_MALFORMED, 400, "multipart_malformed", "The body is not multipart/form-data with its boundary.") \
+    X(FORM_FILE, 400, "file_refused", "Forms take no files.")                                                  \
+    X(FORM_ORIGIN, 403, "form_origin_denied", "Scripts of this page may not send this form.")                  \
+    X(FORM_TOKEN, 422, "form_token_invalid",                                                                   \
+      "The form was open for more than a day, or came without its token: load it again.")                      \
+    X(FIELDS_INVALID, 422, "fields_invalid", "Some fields are missing or invalid.")                            \
     X(STARTING, 503, "starting", "The edge has no configuration yet. Try again shortly.")                      \
     X(UNAVAILABLE, 503, "unavailable", "It could not be stored. Try again shortly.")
 
@@ -462,6 +478,9 @@ extern const ngx_http_affiliate_error_t ngx_http_affiliate_errors[NGX_HTTP_AFFIL
 
 /* Writes number in decimal, at most NGX_INT64_LEN bytes; returns the byte after it. */
 u_char *ngx_http_affiliate_number(u_char *p, uint64_t number);
+
+/* The headers that a refusal of that status owes: Allow, WWW-Authenticate, Retry-After.  NGX_ERROR: no memory. */
+ngx_int_t ngx_http_affiliate_add_hints(ngx_http_request_t *r, ngx_uint_t status);
 
 /* key is a literal; value must live as long as the request. */
 ngx_int_t ngx_http_affiliate_add_header(ngx_http_request_t *r, const char *key, size_t key_len,
