@@ -27,7 +27,7 @@ static const struct resource payouts = { "payout", &payout_list, NULL, NULL, NUL
 static const struct resource staff = { "staff", &staff_list, staff_create, staff_edit, NULL };
 static const struct resource departments = { "department", &department_list, department_create, department_edit, NULL };
 static const struct resource sources = { "source", &source_list, source_create, source_edit, NULL };
-static const struct resource leads = { "lead", &lead_list, NULL, lead_edit, NULL };
+static const struct resource leads = { "lead", &lead_list, lead_create, lead_edit, NULL };
 static const struct resource lead_log = { "log entry", &lead_log_list, NULL, NULL, NULL };
 static const struct resource api_calls = { "call", &api_call_list, NULL, NULL, NULL };
 static const struct resource traders = { "trader", &trader_list, trader_create, trader_edit, NULL };
@@ -146,6 +146,7 @@ const struct http_route http_route_table[] = {
     { "DELETE", ADMIN "/sources/{id}", ACCESS_WRITE, resource_archive, &sources },
 
     { "GET", ADMIN "/leads", ACCESS_STAFF | TAKES_QUERY, resource_list, &leads },
+    { "POST", ADMIN "/leads", ACCESS_WRITE | ACCESS_AGENT, resource_create, &leads },
     { "POST", ADMIN "/leads/bulk", ACCESS_WRITE | ACCESS_AGENT, lead_bulk, &leads },
     { "GET", ADMIN "/leads/{id}", ACCESS_STAFF, resource_get, &leads },
     { "PATCH", ADMIN "/leads/{id}", ACCESS_WRITE | ACCESS_AGENT, resource_edit, &leads },

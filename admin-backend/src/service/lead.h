@@ -11,7 +11,10 @@
 
 extern const struct list_spec lead_list, lead_log_list, api_call_list;
 
-/* status: see lead_edit; tags, names, agent_id and department_id, which agents may not change. */
+/* One that somebody typed in: the same normalisation, check for duplicates and assignment as of those that arrive. */
+enum service_result lead_create(const struct service *service, const struct actor *actor, const json_t *body,
+                                json_t **object, struct service_error *error);
+/* Status, tags, names; agent_id and department_id, which agents may not change. */
 enum service_result lead_edit(const struct service *service, const struct actor *actor, int64_t id, int64_t if_version,
                               const json_t *patch, json_t **object, struct service_error *error);
 enum service_result lead_note(const struct service *service, const struct actor *actor, int64_t id, const char *text,

@@ -272,24 +272,6 @@ repeat(struct db *db, struct decision *d, const struct lead_decided *first)
 
 /* ---- the same person ---- */
 
-/* A choice among the settings; what was never set is false, as is its default. */
-static enum db_result
-is_chosen(struct db *db, const char *name, const char *choice, bool *is)
-{
-    char          *text;
-    json_t        *value;
-    enum db_result rc = setting_get(db, name, &text);
-
-    *is = false;
-    if (rc != DB_OK || text == NULL)
-        return rc;
-    value = json_loads(text, JSON_DECODE_ANY, NULL);
-    *is = json_is_string(value) && strcmp(json_string_value(value), choice) == 0;
-    json_decref(value);
-    free(text);
-    return DB_OK;
-}
-
 static struct lead_person
 who(const struct decision *d)
 {
@@ -312,9 +294,9 @@ refuse_duplicate(struct db *db, struct decision *d, bool *done)
 
     if (is_test(d))
         return DB_OK;
-    rc = is_chosen(db, "leads_duplicate_scope", "source", &person.within_source);
+    rc = setting_is(db, "leads_duplicate_scope", "source", &person.within_source);
     if (rc == DB_OK)
-        rc = is_chosen(db, "leads_duplicates", "allow", &allow);
+        rc = setting_is(db, "leads_duplicates", "allow", &allow);
     if (rc == DB_OK)
         rc = lead_first_of(db, &person, &d->lead.duplicate_of, &by_phone);
     if (rc != DB_OK || d->lead.duplicate_of == 0 || allow)

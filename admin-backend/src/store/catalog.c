@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <jansson.h>
+
 /* ---- tables ---- */
 
 #define AT(row, member) offsetof(struct row, member)
@@ -338,6 +340,24 @@ setting_get(struct db *db, const char *name, char **value)
     text = db_text(stmt, "value");
     *value = text == NULL ? NULL : strdup(text);
     db_end(stmt);
+    return DB_OK;
+}
+
+/* Words are stored as JSON texts. */
+enum db_result
+setting_is(struct db *db, const char *name, const char *word, bool *is)
+{
+    char          *text;
+    json_t        *value;
+    enum db_result rc = setting_get(db, name, &text);
+
+    *is = false;
+    if (rc != DB_OK || text == NULL)
+        return rc;
+    value = json_loads(text, JSON_DECODE_ANY, NULL);
+    *is = json_is_string(value) && strcmp(json_string_value(value), word) == 0;
+    json_decref(value);
+    free(text);
     return DB_OK;
 }
 

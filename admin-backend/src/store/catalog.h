@@ -119,6 +119,8 @@ enum db_result catalog_each_target(struct db *db, const char *host, catalog_targ
 
 /* A setting's JSON text, malloc'ed; NULL with DB_OK when it was never set. */
 enum db_result setting_get(struct db *db, const char *name, char **value);
+/* Whether a setting that is one of some words is that one; what was never set is none. */
+enum db_result setting_is(struct db *db, const char *name, const char *word, bool *is);
 enum db_result setting_put(struct db *db, const char *name, const char *value, int64_t version);
 
 /* Whether a row exists: "affiliates", ... are the tables this header names; used for references in requests. */

@@ -87,6 +87,7 @@ for (qw(groups affiliates campaigns links coupons api_users traders staff depart
 }
 replay('post', 'api_users/{id}/keys', 'api_users/1/keys', 201);
 replay('post', 'api_users/{id}/secret', 'api_users/1/secret', 201);
+replay('post', 'leads', 'leads', 201);
 Leads::lead($api);
 replay('patch', 'leads/{id}', 'leads/1', 200);
 replay('post', 'leads/bulk', 'leads/bulk', 200);

@@ -98,6 +98,31 @@ for my $case ([ {}, 'action' ], [ { action => 'erase' }, 'action' ], [ { action 
 is(($api->rows('SELECT version FROM config_version'))[0], ($api->rows('SELECT MAX(version) FROM (SELECT version FROM links UNION SELECT version FROM departments UNION SELECT version FROM staff)'))[0],
     'no edge hears of any of it') or diag(join ' ', $api->rows('SELECT version FROM config_version'));
 
+# ---- typed in ----
+
+my %typed = (first_name => 'Typed', phone => '030 555123', email => 'Typed@People.Example', country => 'DE', affiliate_id => $affiliate, fields => { plan => 'gold', ids => [ '1', '2' ] });
+$answer = $api->post('leads', \%typed);
+is($answer->{status}, 201, 'one is typed in');
+my $typed = $answer->{json};
+is_deeply([ @$typed{qw(kind status email)}, $typed->{fields}{ids}[1], $typed->{log}[0]{kind} ], [ 'manual', 'new', 'typed@people.example', '2', 'manual' ],
+    '... as those that arrive');
+is_deeply($api->get("leads/$typed->{id}")->{json}, $typed, '... and shown');
+$api->is_error($api->post('leads', { email => 'TYPED@people.example' }), 409, 'duplicate', 'the same person is a duplicate');
+$api->is_error($api->post('leads', { phone => '+49 (30) 555-123' }), 409, 'duplicate', '... by the number too');
+my @bad = ([ {}, 'email' ], [ { email => 'x' }, 'email' ], [ { phone => '12' }, 'phone' ], [ { phone => '030 901829' }, 'phone' ], [ { source_id => '999' }, 'source_id' ],
+    [ { affiliate_id => '999' }, 'affiliate_id' ], [ { agent_id => $staff{viewer} }, 'agent_id' ], [ { country => 'xx' }, 'country' ], [ { status => 'converted' }, 'status' ],
+    [ { fields => { Plan => 'x' } }, 'fields' ], [ { fields => { plan => 1 } }, 'fields' ], [ { fields => [] }, 'fields' ], [ { test => JSON::PP::true() }, 'test' ]);
+$api->is_error($api->post('leads', { %{ $_->[0] }, exists $_->[0]{email} || $_->[1] eq 'email' || exists $_->[0]{phone} ? () : (email => 'bad@people.example') }), 422,
+    'invalid_fields', 'typed in ' . Api::text($_->[0]) . ' is refused', $_->[1]) for @bad;
+$answer = $api->post('leads', { email => 'agents@people.example' }, as => 'agent');
+is($answer->{json}{agent_id}, $staff{agent}, 'what an agent types in is theirs');
+$api->is_error($api->post('leads', { email => 'x@people.example', agent_id => $staff{manager} }, as => 'agent'), 403, 'role_denied', '... and nobody else\'s');
+my $source = $api->post('sources', { name => 'Typed', department_id => $mine })->{json}{id};
+is($api->post('leads', { email => 'source@people.example', source_id => $source })->{json}{department_id}, $mine, 'a source decides who gets it');
+$api->patch('settings', { leads_duplicates => 'allow' });
+is($api->post('leads', { email => 'typed@people.example' })->{json}{duplicate_of}, $typed->{id}, 'where duplicates are allowed, it says of which');
+$api->patch('settings', { leads_duplicates => 'refuse' });
+
 # ---- a trader of it ----
 
 $answer = $api->post("leads/$lead{own}/convert", {}, key => 'convert');
