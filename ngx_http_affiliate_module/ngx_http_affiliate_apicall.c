@@ -1,10 +1,10 @@
 /*
  * ngx_http_affiliate_apicall.c - the API log: every call of the partner API, refused or not, becomes an event.
  *
- * In the log phase, when its status is known.  Who proved to be a user of ours has each call recorded.  Anybody else
- * may call as often as he likes: his calls are counted by address and reason, in a table of fixed size, and
- * become events at the end of the minute.  Secrets never get here: no query, no token of a path, and of a key only what
- * the portal shows.
+ * In the log phase, when its status is known.  Who proved to be a user of ours has each call recorded, but for those
+ * that are refused again and again for the same reason, to the same address.  These, and the calls of anybody else, who may
+ * call as often as he likes, are counted by address and reason, in a table of fixed size, and become events at the
+ * end of the minute.  Secrets never get here: no query, no token of a path, and of a key only what the portal shows.
  */
 #include "ngx_http_affiliate_caller.h"
 
@@ -17,8 +17,9 @@
 
 /* Calls of one address for one reason; texts are the first one's. */
 typedef struct {
-    uint32_t    count; /* 0: a free place */
-    uint32_t    api_user, status;
+    ngx_uint_t  taken;
+    uint32_t    count; /* of those that are not recorded yet */
+    uint32_t    api_user, program, status;
     const char *code;  /* static */
     uint8_t     ip_form, ip_len, path_len, agent_len, method_len, prefix_len;
     u_char      ip[16];
@@ -31,7 +32,9 @@ typedef struct {
 static ngx_int_t ngx_http_affiliate_apicall_describe(ngx_http_request_t *r, ngx_http_affiliate_ctx_t *ctx,
                                                      struct tracker_api_call *call, u_char space[16]);
 static void ngx_http_affiliate_apicall_append(const struct tracker_api_call *call);
-static void ngx_http_affiliate_stranger_count(const struct tracker_api_call *call, const char *code);
+static ngx_uint_t ngx_http_affiliate_apicall_single(const struct tracker_api_call *call);
+static ngx_int_t ngx_http_affiliate_stranger_count(const struct tracker_api_call *call, const char *code,
+                                                   ngx_uint_t known);
 static ngx_http_affiliate_stranger_t *ngx_http_affiliate_stranger_find(const struct tracker_api_call *call,
                                                                        const char *code);
 static void ngx_http_affiliate_stranger_fill(ngx_http_affiliate_stranger_t *stranger,
@@ -63,12 +66,19 @@ ngx_http_affiliate_apicall_log(ngx_http_request_t *r)
     }
 
     ngx_http_affiliate_count(API_CALLS);
-    if (ctx->caller->proven) {
+    if ((ctx->caller->proven && ngx_http_affiliate_apicall_single(&call))
+        || ngx_http_affiliate_stranger_count(&call, code, ctx->caller->proven) != NGX_OK)
+    {
         ngx_http_affiliate_apicall_append(&call);
-    } else {
-        ngx_http_affiliate_stranger_count(&call, code);
     }
     return NGX_OK;
+}
+
+/* A user's rate bounds all but what is refused because of who he is, where from, or how often. */
+static ngx_uint_t
+ngx_http_affiliate_apicall_single(const struct tracker_api_call *call)
+{
+    return call->status != NGX_HTTP_FORBIDDEN && call->status != NGX_HTTP_TOO_MANY_REQUESTS;
 }
 
 /* At most max bytes, and no half of a character at the end. */
@@ -144,22 +154,29 @@ ngx_http_affiliate_apicall_append(const struct tracker_api_call *call)
                               (uint64_t) tp->sec * 1000 + tp->msec, len);
 }
 
-/* ---- who is nobody of ours ---- */
+/* ---- who is nobody of ours, or was refused before ---- */
 
-static void
-ngx_http_affiliate_stranger_count(const struct tracker_api_call *call, const char *code)
+/* NGX_DECLINED: it is to be recorded now.  The first call of somebody known is, and when there is no place for him. */
+static ngx_int_t
+ngx_http_affiliate_stranger_count(const struct tracker_api_call *call, const char *code, ngx_uint_t known)
 {
+    ngx_uint_t                     first;
     ngx_http_affiliate_stranger_t *stranger = ngx_http_affiliate_stranger_find(call, code);
 
-    if (stranger->count == UINT32_MAX) {
-        return;
+    if (known && stranger >= &ngx_http_affiliate_strangers[NGX_HTTP_AFFILIATE_STRANGERS]) {
+        return NGX_DECLINED;
     }
-    if (stranger->count++ == 0) {
+    first = !stranger->taken;
+    if (first) {
         ngx_http_affiliate_stranger_fill(stranger, call, code);
+    }
+    if (!(first && known) && stranger->count < UINT32_MAX) {
+        stranger->count++;
     }
     if (!ngx_http_affiliate_strangers_timer.timer_set) {
         ngx_add_timer(&ngx_http_affiliate_strangers_timer, (ngx_msec_t) (60 - ngx_time() % 60) * 1000);
     }
+    return first && known ? NGX_DECLINED : NGX_OK;
 }
 
 /* His place, or a free one near it; else one for nobody in particular. */
@@ -174,7 +191,7 @@ ngx_http_affiliate_stranger_find(const struct tracker_api_call *call, const char
     hash = (hash + call->api_user) * 2654435769u;
     for (i = 0; i < NGX_HTTP_AFFILIATE_STRANGERS_TRY; i++) {
         at = &ngx_http_affiliate_strangers[(hash + i) % NGX_HTTP_AFFILIATE_STRANGERS];
-        if (at->count == 0
+        if (!at->taken
             || (at->code == code && at->api_user == call->api_user && at->ip_len == call->ip.len
                 && ngx_memcmp(at->ip, call->ip.data, at->ip_len) == 0))
         {
@@ -183,7 +200,7 @@ ngx_http_affiliate_stranger_find(const struct tracker_api_call *call, const char
     }
 
     at = &ngx_http_affiliate_strangers[NGX_HTTP_AFFILIATE_STRANGERS];
-    for (i = 0; i < NGX_HTTP_AFFILIATE_NOBODIES - 1 && at[i].count != 0 && at[i].code != code; i++) {
+    for (i = 0; i < NGX_HTTP_AFFILIATE_NOBODIES - 1 && at[i].taken && at[i].code != code; i++) {
         /* void */
     }
     return &at[i];
@@ -201,12 +218,14 @@ static void
 ngx_http_affiliate_stranger_fill(ngx_http_affiliate_stranger_t *stranger, const struct tracker_api_call *call,
                                  const char *code)
 {
+    stranger->taken = 1;
     stranger->code = code;
     stranger->status = call->status;
     if (stranger >= &ngx_http_affiliate_strangers[NGX_HTTP_AFFILIATE_STRANGERS]) {
         return; /* many, who have nothing else in common */
     }
     stranger->api_user = call->api_user;
+    stranger->program = call->program;
     stranger->ip_form = call->ip_form;
     stranger->ip_len = ngx_http_affiliate_stranger_text(stranger->ip, sizeof(stranger->ip), call->ip);
     stranger->method_len = ngx_http_affiliate_stranger_text(stranger->method, sizeof(stranger->method), call->method);
@@ -226,11 +245,13 @@ ngx_http_affiliate_strangers_flush(ngx_event_t *ev)
     for (ngx_uint_t i = 0; i < NGX_HTTP_AFFILIATE_STRANGERS + NGX_HTTP_AFFILIATE_NOBODIES; i++) {
         at = &ngx_http_affiliate_strangers[i];
         if (at->count == 0) {
+            at->taken = 0;
             continue;
         }
         ngx_memzero(&call, sizeof(call));
         call.count = at->count;
         call.api_user = at->api_user;
+        call.program = at->program;
         call.status = at->status;
         call.ip_form = at->ip_form;
         call.code = (struct tracker_str){ at->code, ngx_strlen(at->code) };

@@ -25,7 +25,7 @@ our $reload = sub {
     my ($n) = @_;
     open my $in, '<', "$Test::Nginx::Util::ServRoot/logs/nginx.pid" or die "pid: $!";
     kill HUP => <$in>;
-    wait_for('strangers are written down', sub { $n <= grep { ($_->{code} // '') =~ /key_|signature_/ && !$_->{program} } calls() });
+    wait_for('what was counted is written down', sub { $n <= grep { $_->{code} =~ /key_|signature_/ || $_->{count} > 1 } calls() });
 };
 
 add_block_preprocessor(sub {
@@ -132,7 +132,26 @@ GET /hidden
 
 
 
-=== TEST 7: a flood of strangers takes no more of the journal than the table has places
+=== TEST 7: who is known and refused again and again: the first one at once, the others when the minute is over
+--- request eval
+$::new_minute->();
+[("GET /api/v1/leads") x 5, "GET /api/v1/leads"]
+--- more_headers eval
+[("X-Api-Key: ak_reader") x 5, "X-Api-Key: $::key"]
+--- error_code eval
+[(403) x 5, 404]
+--- finally eval
+sub {
+    ::wait_for('the log', sub { 2 == ::calls() });
+    Test::More::is(CORE::join(' ', map { "$_->{code}=$_->{count}" } ::calls()), 'ip_denied=1 passed=1', 'at once');
+    $::reload->(1);
+    my ($more) = grep { $_->{count} > 1 } ::calls();
+    Test::More::is("$more->{code} $more->{count} $more->{api_user} $more->{program} $more->{status}", 'ip_denied 4 72 7 403', 'and when it is over');
+}
+
+
+
+=== TEST 8: a flood of strangers takes no more of the journal than the table has places
 --- before eval
 $::new_minute
 --- config
