@@ -3,11 +3,11 @@
 # To build and run.  nginx brings /usr/sbin/nginx, nginx-dev what a module is built with.
 DEPS_RUN="gcc make libc6-dev nginx nginx-dev redis-server libhiredis-dev libmicrohttpd-dev libsodium-dev
     libsqlite3-dev libinih-dev libjansson-dev libidn2-dev libmaxminddb-dev libpcre2-dev libssl-dev iso-codes
-    curl jq procps"
+    libcurl4-openssl-dev curl jq procps"
 
 # To test and measure.  dpkg-dev, patch and xz-utils unpack nginx's sources.
 DEPS_TEST="libcmocka-dev clang libclang-rt-14-dev wrk valgrind sqlite3 perl libjson-validator-perl dpkg-dev patch xz-utils
-    libjson-validator-perl libyaml-libyaml-perl openssl chromium php-cli"
+    libjson-validator-perl libyaml-libyaml-perl libio-socket-ssl-perl openssl chromium php-cli"
 
 deps() {
     case ${1:-all} in

@@ -22,6 +22,12 @@ static const char *config_form_path(struct config *config, const char *value);
 static const char *config_partitions(struct config *config, const char *value);
 static const char *config_state(struct config *config, const char *value);
 static const char *config_log_level(struct config *config, const char *value);
+static const char *config_smtp_url(struct config *config, const char *value);
+static const char *config_smtp_user(struct config *config, const char *value);
+static const char *config_smtp_password(struct config *config, const char *value);
+static const char *config_smtp_ca(struct config *config, const char *value);
+static const char *config_smtp_tls(struct config *config, const char *value);
+static const char *config_mail_from(struct config *config, const char *value);
 static const char *config_agents(struct config *config, const char *value);
 static const char *config_datacentres(struct config *config, const char *value);
 
@@ -34,6 +40,9 @@ static const struct {
     { "key_file", config_key_file },     { "base_url", config_base_url }, { "click_path", config_click_path },
     { "form_path", config_form_path },
     { "partitions", config_partitions }, { "state", config_state },   { "log_level", config_log_level },
+    { "smtp", config_smtp_url },         { "smtp_user", config_smtp_user },
+    { "smtp_password_file", config_smtp_password }, { "smtp_ca_file", config_smtp_ca },
+    { "smtp_tls", config_smtp_tls },     { "mail_from", config_mail_from },
     { "detection.agents", config_agents }, { "detection.datacentres", config_datacentres },
 };
 
@@ -64,6 +73,10 @@ config_clear(struct config *config)
     free(config->click_path);
     free(config->form_path);
     free(config->state);
+    free(config->smtp);
+    free(config->smtp_user);
+    free(config->smtp_password_file);
+    free(config->smtp_ca_file);
     free(config->agents);
     free(config->datacentres);
     memset(config, 0, sizeof(*config));
@@ -209,6 +222,45 @@ config_require(const struct config *config, unsigned needs, char *error, size_t 
     return true;
 }
 
+/* "smtp://[::1]:25" and the like: what is said on the way leaves this machine for none. */
+static bool
+config_smtp_is_near(const char *url)
+{
+    const char *host = strstr(url, "://") + 3;
+    size_t      len = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
+
+    return (len == 9 && strncmp(host, "localhost", len) == 0) || (len == 5 && strncmp(host, "[::1]", len) == 0)
+           || (strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == len);
+}
+
+bool
+config_smtp(const struct config *config, struct smtp_options *options, char *error, size_t cap)
+{
+    const char *complaint = NULL;
+    bool        near = config->smtp != NULL && config_smtp_is_near(config->smtp);
+
+    *options = (struct smtp_options){
+        .url = config->smtp,
+        .user = config->smtp_user,
+        .password_file = config->smtp_password_file,
+        .ca_file = config->smtp_ca_file,
+        .tls = config->smtp_tls != 0 ? config->smtp_tls : near ? SMTP_TLS_OFF : SMTP_TLS_REQUIRED,
+        .from = config->mail_from,
+    };
+    if (config->smtp == NULL)
+        return true;
+    if (config->mail_from.address[0] == '\0')
+        complaint = "\"smtp\" needs \"mail_from\"";
+    else if ((config->smtp_user == NULL) != (config->smtp_password_file == NULL))
+        complaint = "\"smtp_user\" and \"smtp_password_file\" go together";
+    else if (config->smtp_user != NULL && !near && options->tls != SMTP_TLS_REQUIRED
+             && strncmp(config->smtp, "smtps:", 6) != 0)
+        complaint = "\"smtp_user\" needs \"smtp_tls = required\": the password would travel in the open";
+    if (complaint != NULL)
+        snprintf(error, cap, "the configuration: %s", complaint);
+    return complaint == NULL;
+}
+
 /* ---- one setter a key ---- */
 
 static const char *
@@ -337,6 +389,73 @@ static const char *
 config_log_level(struct config *config, const char *value)
 {
     return log_level_parse(value, &config->log_level) ? NULL : "is error, warn, info or debug";
+}
+
+/* scheme://host[:port], and nothing behind: an address that libcurl reads otherwise than we is none. */
+static const char *
+config_smtp_url(struct config *config, const char *value)
+{
+    const char *host = strncmp(value, "smtp://", 7) == 0 ? value + 7 : strncmp(value, "smtps://", 8) == 0 ? value + 8 : NULL;
+    const char *port;
+    size_t      len;
+
+    if (host == NULL)
+        return "begins with smtp:// or smtps://";
+    if (host[0] == '[')
+        len = strspn(host + 1, "0123456789abcdefABCDEF:.") + 2;
+    else
+        len = strspn(host, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-");
+    if (len == 0 || len > 255 || (host[0] == '[' && (strlen(host) < len || host[len - 1] != ']')))
+        return "names no host";
+    port = host + len;
+    if (port[0] != '\0'
+        && (port[0] != ':' || strlen(port) < 2 || strlen(port) > 6 || strspn(port + 1, "0123456789") != strlen(port + 1)
+            || atoi(port + 1) < 1 || atoi(port + 1) > 65535))
+        return "has nothing behind its host but a port";
+    config_replace(&config->smtp, value);
+    return NULL;
+}
+
+static const char *
+config_smtp_user(struct config *config, const char *value)
+{
+    if (value[0] == '\0')
+        return "is empty";
+    config_replace(&config->smtp_user, value);
+    return NULL;
+}
+
+static const char *
+config_smtp_password(struct config *config, const char *value)
+{
+    return config_path(&config->smtp_password_file, value);
+}
+
+static const char *
+config_smtp_ca(struct config *config, const char *value)
+{
+    return config_path(&config->smtp_ca_file, value);
+}
+
+static const char *
+config_smtp_tls(struct config *config, const char *value)
+{
+    static const char *const names[] = { [SMTP_TLS_OFF] = "off", [SMTP_TLS_OPTIONAL] = "optional",
+                                         [SMTP_TLS_REQUIRED] = "required" };
+
+    for (int i = SMTP_TLS_OFF; i <= SMTP_TLS_REQUIRED; i++) {
+        if (strcmp(names[i], value) == 0) {
+            config->smtp_tls = (enum smtp_tls) i;
+            return NULL;
+        }
+    }
+    return "is required, optional or off";
+}
+
+static const char *
+config_mail_from(struct config *config, const char *value)
+{
+    return mailbox_parse(value, &config->mail_from) ? NULL : "is no address, nor \"Name <address>\"";
 }
 
 static const char *

@@ -11,6 +11,11 @@
  *     partitions = 8
  *     state      = /var/lib/affiliated
  *     log_level  = info
+ *     smtp       = smtp://mail.example.com:587       ; docs/mail.md
+ *     smtp_user  = tracker
+ *     smtp_password_file = /etc/affiliate/smtp-password
+ *     smtp_tls   = required
+ *     mail_from  = The Shop <noreply@example.com>
  *
  *     [detection]                                    ; docs/detection.md
  *     agents      = /etc/affiliate/agents.txt
@@ -26,6 +31,7 @@
 #include <stddef.h>
 
 #include "app/log.h"
+#include "mail/smtp.h"
 
 #define CONFIG_PARTITIONS_MAX 64
 
@@ -44,6 +50,10 @@ struct config {
     char          *form_path;  /* ... and a form's key; NULL: "/f/" */
     char          *state;      /* a folder; lock and control socket live there */
     char          *agents, *datacentres; /* files in the place of the built-in lists; NULL: those */
+    char          *smtp;       /* "smtp://host:port" or "smtps://host:port"; NULL: mails wait */
+    char          *smtp_user, *smtp_password_file, *smtp_ca_file; /* or NULL */
+    enum smtp_tls  smtp_tls;   /* 0: what the server's address calls for */
+    struct mailbox mail_from;  /* address "": not given */
     unsigned       partitions;
     enum log_level log_level;
     unsigned       pinned;     /* bit per key: said on the command line */
@@ -66,5 +76,7 @@ bool config_set(struct config *config, const char *assignment, char *error, size
 #define CONFIG_NEEDS_STATE    (1u << 4)
 #define CONFIG_NEEDS_BASE_URL (1u << 5)
 bool config_require(const struct config *config, unsigned needs, char *error, size_t cap);
+/* How mails are sent; borrows. False: what is said of it does not fit together. */
+bool config_smtp(const struct config *config, struct smtp_options *options, char *error, size_t cap);
 
 #endif

@@ -1,7 +1,7 @@
 /*
  * daemon.c - the process that stays: which parts run, in which order they begin and end.
  *
- *     publisher, ingest, work: a thread each.  HTTP: its own threads.  control: one.
+ *     publisher, ingest, work, sender: a thread each.  HTTP: its own threads.  control: one.
  *
  * Signals are blocked everywhere; the first thread waits for them.
  */
@@ -20,6 +20,7 @@
 #include "http/server.h"
 #include "ingest/ingest.h"
 #include "ingest/publisher.h"
+#include "mail/sender.h"
 #include "service/caps.h"
 #include "service/catalog.h"
 #include "service/money.h"
@@ -44,8 +45,9 @@ struct daemon {
     struct ingest      *ingest;
     struct http_server *http;
     struct control     *control;
-    pthread_t           publisher_thread, ingest_thread, work_thread;
-    bool                publishes, ingests, works; /* the thread runs */
+    struct sender      *sender;
+    pthread_t           publisher_thread, ingest_thread, work_thread, sender_thread;
+    bool                publishes, ingests, works, sends; /* the thread runs */
     pthread_mutex_t     lock;
     pthread_cond_t      woken;
     bool                stop; /* of work */
@@ -68,6 +70,13 @@ static void *
 ingest_main(void *arg)
 {
     ingest_run(arg);
+    return NULL;
+}
+
+static void *
+sender_main(void *arg)
+{
+    sender_run(arg);
     return NULL;
 }
 
@@ -131,6 +140,7 @@ work_main(void *arg)
             outside_forget(service);
             if (keys_warn(service) < 0)
                 log_warn("work", "API users that expire were not looked for: %s", db_last_message());
+            outbox_forget(service);
             forget_ms = now_ms + FORGET_EVERY_S * 1000;
         }
     }
@@ -294,14 +304,29 @@ daemon_start_http(struct daemon *daemon, char *error)
 }
 
 static bool
+daemon_start_work(struct daemon *daemon, char *error)
+{
+    struct sender_options options = { .service = &daemon->app->service };
+
+    if (!config_smtp(&daemon->app->config, &options.smtp, error, APP_ERROR_MAX))
+        return false;
+    daemon->sender = sender_new(&options);
+    if (daemon->sender == NULL) {
+        snprintf(error, APP_ERROR_MAX, "out of memory");
+        return false;
+    }
+    return daemon_thread(&daemon->work_thread, &daemon->works, work_main, daemon, error)
+           && daemon_thread(&daemon->sender_thread, &daemon->sends, sender_main, daemon->sender, error);
+}
+
+static bool
 daemon_start(struct daemon *daemon, char *error)
 {
     if ((daemon->parts & PART_SERVE) != 0 && !daemon_start_publisher(daemon, error))
         return false;
     if ((daemon->parts & PART_INGEST) != 0 && !daemon_start_ingest(daemon, error))
         return false;
-    if ((daemon->parts & PART_WORK) != 0
-        && !daemon_thread(&daemon->work_thread, &daemon->works, work_main, daemon, error))
+    if ((daemon->parts & PART_WORK) != 0 && !daemon_start_work(daemon, error))
         return false;
     daemon->control = control_start(daemon->app, error);
     if (daemon->control == NULL)
@@ -317,6 +342,11 @@ daemon_stop(struct daemon *daemon)
         http_stop(daemon->http);
     control_stop(daemon->control);
 
+    if (daemon->sends) {
+        sender_stop(daemon->sender);
+        pthread_join(daemon->sender_thread, NULL);
+    }
+    sender_free(daemon->sender);
     if (daemon->works) {
         pthread_mutex_lock(&daemon->lock);
         daemon->stop = true;

@@ -195,6 +195,7 @@ void lead_convert_one(struct http_request *request, struct http_answer *answer);
 void lead_erase_one(struct http_request *request, struct http_answer *answer);
 void lead_export_one(struct http_request *request, struct http_answer *answer);
 void lead_report_show(struct http_request *request, struct http_answer *answer);
+void outbox_resend_one(struct http_request *request, struct http_answer *answer);
 void trader_invite_one(struct http_request *request, struct http_answer *answer);
 void trader_account_one(struct http_request *request, struct http_answer *answer);
 void trader_affiliate_one(struct http_request *request, struct http_answer *answer);

@@ -6,6 +6,7 @@
 #include "service/intake.h"
 #include "service/lead.h"
 #include "service/money.h"
+#include "service/outbox.h"
 #include "service/portal.h"
 #include "service/trader.h"
 
@@ -34,6 +35,7 @@ static const struct resource traders = { "trader", &trader_list, trader_create, 
 static const struct resource custom_fields = { "custom field", &custom_field_list, custom_field_create,
                                                custom_field_edit, NULL };
 static const struct resource forms = { "form", &form_list, form_create, form_edit, form_act };
+static const struct resource outbox = { "outbox entry", &outbox_list, NULL, NULL, NULL };
 static const struct resource audit = { "audit entry", &audit_list, NULL, NULL, NULL };
 
 static const struct resource portal_leads = { "lead", &portal_lead_list, NULL, NULL, NULL };
@@ -199,6 +201,10 @@ const struct http_route http_route_table[] = {
     { "GET", PORTAL "/forms/{id}", ACCESS_AFFILIATE, resource_get, &portal_forms },
     { "GET", PORTAL "/links", ACCESS_AFFILIATE | TAKES_QUERY, resource_list, &portal_links },
     { "GET", PORTAL "/links/{id}", ACCESS_AFFILIATE, resource_get, &portal_links },
+
+    { "GET", ADMIN "/outbox", ACCESS_ADMIN | TAKES_QUERY, resource_list, &outbox },
+    { "GET", ADMIN "/outbox/{id}", ACCESS_ADMIN, resource_get, &outbox },
+    { "POST", ADMIN "/outbox/{id}/resend", ACCESS_ADMIN, outbox_resend_one, &outbox },
 
     { NULL, NULL, 0, NULL, NULL },
 };

@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "store/outbox.h"
+
 enum db_result
 lead_set_converted(struct db *db, int64_t id, int64_t trader_id, bool existing, uint64_t now_us)
 {
@@ -64,6 +66,8 @@ lead_erase_person(struct db *db, int64_t id, const char *uid, uint64_t now_us)
 
     if (rc == DB_OK)
         rc = erase_facts(db, id, uid);
+    if (rc == DB_OK)
+        rc = outbox_delete_lead(db, id);
     return rc == DB_OK ? erase_answers(db, id, uid) : rc;
 }
 

@@ -12,6 +12,8 @@
  *     forget                          what `work` does now and then to what is over
  *     watch TEXT                      from now on; see `left`
  *     left                            {"blocks": how many JSON let go, "unwiped": how many of them held TEXT}
+ *     write NAME ADDRESS SUBJECT      a mail into the outbox, good for two days: {"id"}
+ *     mail URL FROM                   what is due goes there, once: {"well"}
  *     run SQL                         for what no route does yet
  *
  * With --first-start nobody is on the staff yet, and the set-up secret is printed instead.
@@ -23,6 +25,7 @@
 
 #include "app/json_memory.h"
 #include "http/server.h"
+#include "mail/sender.h"
 #include "service/people.h"
 #include "tracker_token.h"
 
@@ -148,6 +151,47 @@ refunded(struct money *m, const char *amount, const char *currency, const char *
     return json_object();
 }
 
+/* ---- mails ---- */
+
+static enum db_result
+write_one(struct db *db, void *ctx)
+{
+    return outbox_mail(db, ctx, test_clock_us);
+}
+
+static json_t *
+written(struct money *m, const char *name, const char *recipient, const char *subject)
+{
+    const struct outbox_mail mail = {
+        .name = name,
+        .recipient = recipient,
+        .subject = subject,
+        .text = "Gr\xc3\xbc\xc3\x9f Gott,\n.\n..two dots\n\n" OUTBOX_LINK "\n",
+        .html = "<p>Gr\xc3\xbc\xc3\x9f Gott, <a href=\"" OUTBOX_LINK "\">this way</a></p>\n",
+        .link = "https://track.example.com/confirm/secret-of-the-recipient",
+        .expires_us = test_clock_us + 2 * DAY_US,
+    };
+    struct outbox_mail copy = mail;
+
+    assert_int_equal(db_write(m->base.pool, DB_WIRE, write_one, &copy), DB_OK);
+    return json_pack("{s:I}", "id", (json_int_t) test_int(m->base.pool, "SELECT MAX(id) AS n FROM outbox"));
+}
+
+static json_t *
+mailed(struct money *m, const char *url, const char *from)
+{
+    struct sender_options options = { .service = m->service, .smtp = { .url = url, .tls = SMTP_TLS_OFF } };
+    struct sender        *sender;
+    bool                  well;
+
+    assert_true(mailbox_parse(from, &options.smtp.from));
+    sender = sender_new(&options);
+    assert_non_null(sender);
+    well = sender_round(sender);
+    sender_free(sender);
+    return json_pack("{s:b}", "well", well);
+}
+
 /* {"id"} of what was sent, whatever became of it. */
 static json_t *
 sent(struct leads *l, int64_t api_user, int64_t affiliate, const char *key, const char *fields)
@@ -175,7 +219,7 @@ static json_t *
 obey(struct leads *l, const char *line)
 {
     struct money      *m = &l->m;
-    char               amount[32], currency[8], txid[64], refund_id[64], word[8], fields[512];
+    char               amount[32], currency[8], txid[64], refund_id[64], word[8], fields[512], subject[1024];
     unsigned long long number, other;
     unsigned           use, owner, seconds;
 
@@ -189,6 +233,10 @@ obey(struct leads *l, const char *line)
         return sent(l, (int64_t) number, (int64_t) other, txid, fields);
     else if (sscanf(line, "pass %u %u %u %63s", &use, &owner, &seconds, txid) == 4)
         return passed(m, use, owner, seconds, txid);
+    else if (sscanf(line, "write %63s %511s %1023[^\n]", txid, fields, subject) == 3)
+        return written(m, txid, fields, subject);
+    else if (sscanf(line, "mail %511s %1023[^\n]", fields, subject) == 2)
+        return mailed(m, fields, subject);
     else if (sscanf(line, "ready %7s", word) == 1)
         is_ready = strcmp(word, "yes") == 0;
     else if (sscanf(line, "watch %63[^\n]", watched) == 1)
@@ -196,7 +244,7 @@ obey(struct leads *l, const char *line)
     else if (strcmp(line, "left\n") == 0)
         return json_pack("{s:i, s:i}", "blocks", blocks, "unwiped", unwiped);
     else if (strcmp(line, "forget\n") == 0)
-        people_forget(m->service);
+        people_forget(m->service), outbox_forget(m->service);
     else if (strncmp(line, "run ", 4) == 0)
         test_run(m->base.pool, line + 4);
     else
@@ -209,7 +257,7 @@ main(int argc, char **argv)
 {
     static struct leads leads;
     struct money       *money = &leads.m;
-    char                socket_path[96], line[1024], *why;
+    char                socket_path[96], line[2048], *why;
     bool                first_start = argc == 2 && strcmp(argv[1], "--first-start") == 0;
     struct http_options options = { .socket_path = socket_path, .ready = ready };
     struct http_server *server;
