@@ -8,10 +8,11 @@
  */
 #include "ngx_http_affiliate_request.h"
 
-/* Nobody's visits must not claim a later sale; nor may we mark who has not agreed to it. */
-#define NGX_HTTP_AFFILIATE_COOKIELESS                                                                          \
-    (TRACKER_CLICK_PREFETCH | TRACKER_CLICK_PREVIEW | TRACKER_CLICK_BOT | TRACKER_CLICK_NO_AGENT               \
-     | TRACKER_CLICK_NO_CONSENT)
+/*
+ * A page that was only fetched ahead must not claim a later sale; nor may we mark who has not agreed to it.  What
+ * merely looks like a bot gets its cookie: it may be a person (docs/decisions/0007).
+ */
+#define NGX_HTTP_AFFILIATE_COOKIELESS (TRACKER_CLICK_PREFETCH | TRACKER_CLICK_PREVIEW | TRACKER_CLICK_NO_CONSENT)
 
 static void      ngx_http_affiliate_visit_headers(ngx_http_affiliate_visit_t *visit);
 static void      ngx_http_affiliate_visit_header(ngx_http_affiliate_visit_t *visit, ngx_table_elt_t *h);
