@@ -85,9 +85,7 @@ ngx_http_affiliate_form_find(ngx_http_affiliate_form_t *form)
 
     form->ctx->affiliate = form->row.affiliate;
     form->consents = ngx_http_affiliate_consents(r, form->conf);
-    if (form->consents) {
-        ngx_http_affiliate_form_clicked(form);
-    }
+    ngx_http_affiliate_form_clicked(form);
     return NULL;
 }
 

@@ -22,7 +22,7 @@ typedef struct {
     struct tracker_str              path;       /* of the form, escaped as a URL's */
     struct tracker_str              click_id;   /* verified, or empty */
     struct tracker_str              origin;     /* of a page whose scripts may send the form; else empty */
-    unsigned                        consents:1; /* to be known by his click and address */
+    unsigned                        consents:1; /* to be known by his cookie and address */
     unsigned                        script:1;   /* asks for JSON */
 
     /* of a submission */

@@ -261,7 +261,7 @@ ngx_http_affiliate_form_click(ngx_http_affiliate_form_t *form, struct tracker_st
 {
     struct tracker_click_id id;
 
-    if (form->consents && tracker_click_id_decode(form->main->keys, value, &id) == TRACKER_CLICK_ID_OK) {
+    if (tracker_click_id_decode(form->main->keys, value, &id) == TRACKER_CLICK_ID_OK) {
         form->click_id = value;
     }
 }

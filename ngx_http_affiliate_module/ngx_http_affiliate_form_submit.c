@@ -232,11 +232,11 @@ ngx_http_affiliate_form_visitor(ngx_http_affiliate_form_t *form, struct tracker_
     struct tracker_str    language = ngx_http_affiliate_header(r, TRACKER_STR("accept-language"));
     struct tracker_cookie cookie;
 
+    lead->click_id = form->click_id; /* of the link he came by: it names a click, which knows what it may */
     if (!form->consents) {
         form->flags |= TRACKER_LEAD_NO_CONSENT;
         return;
     }
-    lead->click_id = form->click_id;
     if (form->conf->cookie.enable
         && tracker_cookie_read(form->main->keys, ngx_http_affiliate_cookies(r), form->row.program, &cookie)
                == TRACKER_COOKIE_OK)

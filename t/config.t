@@ -181,6 +181,10 @@ my @wrong = (
     ['a pixel of nonsense', $state, 'location /p { affiliate_pixel 7; }', qr/"affiliate_pixel": "7" is none of program= and rate=/],
     ['a pixel of a bad rate', $state, 'location /p { affiliate_pixel rate=often; }',
         qr/"affiliate_pixel": "rate=often" is not rate= and a number up to 1000000/],
+    ['a form twice', $state, 'location /f/ { affiliate_form; affiliate_form; }', qr/"affiliate_form" directive is duplicate/],
+    ['a form without a state folder', '', 'location /f/ { affiliate_form; }', qr/"affiliate_form" needs "affiliate_state"/],
+    ['a form in an exact location without a key', $state, 'location = /f { affiliate_form; }',
+        qr/"affiliate_form" directive needs an argument that is the (?:code|key) in an exact or named location/],
     ['a value of nothing', 'affiliate_value nothing a b;', '', qr/"affiliate_value": "nothing" is no parameter of a conversion/],
     ['a value of a click', 'affiliate_value sub1 a b;', '', qr/"affiliate_value": "sub1" is no parameter of a conversion/],
     ['a value for an empty one', 'affiliate_value event "" b;', '', qr/"affiliate_value" directive needs a value of theirs/],
@@ -240,6 +244,7 @@ my @right = (
         'location /c/ { affiliate_click; affiliate_redirect 303; affiliate_not_found https://$host/; affiliate_cookie domain=.shop-1.example; }
          location ~ ^/go/(.*) { affiliate_click $1; } location = /t { affiliate_click $arg_ref; affiliate_cookie off; }
          location /p { affiliate_conversion; } location /s { affiliate_status open; }
+         location /f/ { affiliate_form; } location = /sign-up { affiliate_form KEY; }
          location /px { affiliate_pixel program=7 rate=0; } location ~ ^/([^/]+)/p$ { affiliate_conversion token=$1; }'],
     ['a Redis on a unix socket', "$state affiliate_redis unix:/run/redis.sock;", ''],
 );

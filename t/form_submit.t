@@ -23,7 +23,7 @@ our $rows = join "\n", @TestAffiliate::ROWS, form_row(1, 7, 0, 1, 'open', $field
     form_row(2, 7, 5, 1, 'bound', $fields, page => $page), form_row(3, 7, 0, 1, 'slow', $fields, page => $page, min_fill => 120000),
     form_row(4, 7, 0, 1, 'few', $fields, page => $page, rate => 2), form_row(5, 7, 0, 2, 'paused', $fields);
 our $config = 'location /f/ { affiliate_form; } location /off/ { affiliate_cookie off; affiliate_ip off; affiliate_form; }
-    location /hash/ { affiliate_ip hash; affiliate_form; } location = /status { affiliate_status; }
+    location /hash/ { affiliate_ip hash; affiliate_form; } location /mine/ { affiliate_consent param=ok required; affiliate_form; } location = /status { affiliate_status; }
     location /real/ { affiliate_form; set_real_ip_from 127.0.0.1; real_ip_header X-Real-IP; }';
 our $good = "name=Jane&email=j%40x.example&terms=on";
 
@@ -187,11 +187,25 @@ my $t = main::form_token(4);
 {\"cookie_last\": null, \"click\": {\"verdict\": \"ok\", \"sequence\": 1}}
 {\"cookie_last\": null, \"ip\": null}
 {\"cookie_last\": \"$::last\", \"ip_form\": 2}
-{\"flags\": 16, \"cookie_last\": null, \"cookie_first\": null, \"click\": null, \"ip\": null, \"user_agent\": null, \"referrer\": null, \"language\": null}"
+{\"flags\": 16, \"cookie_last\": null, \"cookie_first\": null, \"click\": {\"verdict\": \"ok\", \"sequence\": 2}, \"ip\": null, \"user_agent\": null, \"referrer\": null, \"language\": null}"
 
 
 
-=== TEST 9: line ends and pasted control characters
+=== TEST 9: who has to agree, in the address of the page
+--- request eval
+[map { ::post("/mine/open$_", "_token=$::token&$::good") } "", "?ok=yes", "?ok=no"]
+--- more_headers eval
+$::type . "User-Agent: x\nCookie: " . main::cookie(7, $::first, $::last)
+--- error_code eval
+[(303) x 3]
+--- events eval
+"{\"flags\": 16, \"cookie_last\": null, \"ip\": null, \"user_agent\": null}
+{\"flags\": null, \"cookie_last\": \"$::last\", \"ip\": \"127.0.0.1\", \"user_agent\": \"x\"}
+{\"flags\": 16, \"cookie_last\": null, \"ip\": null, \"user_agent\": null}"
+
+
+
+=== TEST 10: line ends and pasted control characters
 --- request eval
 ::post('/f/open', "_token=$::token&$::good&note=a%0D%0Ab%0Dc%0Bd%7Fe%C2%85f%C3%A4%09g")
 --- error_code: 303
@@ -200,7 +214,7 @@ my $t = main::form_token(4);
 
 
 
-=== TEST 10: what is too much, or no text
+=== TEST 11: what is too much, or no text
 --- request eval
 [::post('/f/open', "_token=$::token&$::good&note=" . "x" x 4096), ::post('/f/open', "_token=$::token&$::good&note=" . "x" x 4097),
  ::post('/f/open', "_token=$::token&$::good" . "&note=" . "x" x 4000 . "&name=" . "x" x 4000 . "&email=" . "x" x 4000 . "&plan=" . "x" x 4000),
@@ -221,7 +235,7 @@ body_too_large$
 
 
 
-=== TEST 11: other types, and none
+=== TEST 12: other types, and none
 --- request eval
 [::post('/f/open', "_token=$::token&$::good"), ::post('/f/open', "_token=$::token&$::good"), ::post('/f/open', "")]
 --- more_headers eval
@@ -234,7 +248,7 @@ body_too_large$
 
 
 
-=== TEST 12: a closed form takes nothing, nor one that is none
+=== TEST 13: a closed form takes nothing, nor one that is none
 --- request eval
 [::post('/f/paused', "_token=$::token&$::good"), ::post('/f/nobody', "_token=$::token&$::good")]
 --- error_code eval
@@ -243,7 +257,7 @@ body_too_large$
 
 
 
-=== TEST 13: behind a body that was refused the next request is read
+=== TEST 14: behind a body that was refused the next request is read
 --- pipelined_requests eval
 ["POST /f/nobody\nname=Jane&email=x&terms=1", "POST /f/open\nGET /status HTTP/1.1\r\nHost: x\r\n\r\n", "GET /f/open?done=1"]
 --- more_headers
@@ -255,7 +269,7 @@ Content-Type: text/plain
 
 
 
-=== TEST 14: a body in chunks
+=== TEST 15: a body in chunks
 --- raw_request eval
 my $body = "_token=$::token&$::good";
 "POST /f/open HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -266,7 +280,7 @@ my $body = "_token=$::token&$::good";
 
 
 
-=== TEST 15: more in chunks than a form has
+=== TEST 16: more in chunks than a form has
 --- raw_request eval
 my $body = "_token=$::token&$::good&x=" . "x" x 65536;
 "POST /f/open HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -50,7 +50,7 @@ enum tracker_lead_flag {
     TRACKER_LEAD_TOO_FAST   = 1u << 1, /* sooner after the page was shown than the form's minimum */
     TRACKER_LEAD_RATE       = 1u << 2, /* more from this address than the form allows; recorded by API batches only */
     TRACKER_LEAD_TEST       = 1u << 3, /* sent as a test: no referral, no duplicate of anything */
-    TRACKER_LEAD_NO_CONSENT = 1u << 4, /* GPC, DNT or the consent parameter: no address, no click */
+    TRACKER_LEAD_NO_CONSENT = 1u << 4, /* GPC, DNT or the consent parameter: no address, no cookie */
     TRACKER_LEAD_AUTOLOGIN  = 1u << 5  /* form or API user asks for it */
 };
 /* Traps: such a one is answered like any other, logged, and becomes nothing. */
