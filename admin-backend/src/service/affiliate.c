@@ -6,6 +6,7 @@
 #include "service/intake.h"
 #include "service/kind.h"
 #include "service/money.h"
+#include "service/view.h"
 
 enum { NAME, EMAIL, STATUS, GROUP, COMMISSION, API_USER, AGENT, TRADER, NOTES, FIELDS };
 
@@ -96,6 +97,17 @@ default_status(struct db *db, char **status, struct service_error *error)
     return SERVICE_OK;
 }
 
+/* Who logs in to the portal with the trader's password must be that trader. */
+static enum service_result
+check_trader(struct db *db, const struct affiliate_row *row, struct service_error *error)
+{
+    int64_t trader;
+
+    if (!view_parse_id(row->trader_id, &trader))
+        return service_invalid(error, "trader_id", "is no id");
+    return kind_reference(db, CATALOG_TRADER, trader, row->program_id, "trader_id", error);
+}
+
 static enum service_result
 check(struct db *db, struct change *change, struct service_error *error)
 {
@@ -109,6 +121,8 @@ check(struct db *db, struct change *change, struct service_error *error)
         result = kind_reference(db, CATALOG_GROUP, row->group_id, row->program_id, "group_id", error);
     if (result == SERVICE_OK && values[API_USER].given && row->api_user_id != 0)
         result = kind_reference(db, CATALOG_API_USER, row->api_user_id, row->program_id, "api_user_id", error);
+    if (result == SERVICE_OK && values[TRADER].given && row->trader_id != NULL)
+        result = check_trader(db, row, error);
     if (result == SERVICE_OK && values[AGENT].given)
         result = intake_check_agent(db, row->agent_id, "agent_id", error);
     return result;
