@@ -72,11 +72,13 @@ lead_bulk(struct http_request *request, struct http_answer *answer)
 {
     static const char *const assign[] = { "ids", "action", "agent_id", "department_id", NULL };
     static const char *const status[] = { "ids", "action", "status", NULL };
+    static const char *const either[] = { "ids", "action", "agent_id", "department_id", "status", NULL };
     struct service_error     error = { .fields = NULL };
     const char              *action;
     json_t                  *patch;
+    enum service_result      result;
 
-    if (!body_text(request, answer, "action", true, &action))
+    if (!body_only(request, answer, either) || !body_text(request, answer, "action", true, &action))
         return;
     if (strcmp(action, "assign") != 0 && strcmp(action, "status") != 0) {
         answer_service(answer, service_invalid(&error, "action", "is none of assign, status"), &error);
@@ -87,11 +89,13 @@ lead_bulk(struct http_request *request, struct http_answer *answer)
     patch = json_copy(request->body);
     json_object_del(patch, "ids");
     json_object_del(patch, "action");
-    if (json_object_size(patch) == 0)
-        answer_service(answer, service_invalid(&error, strcmp(action, "assign") == 0 ? "agent_id" : "status",
-                                               "is required"), &error);
-    else
+    result = json_object_size(patch) != 0
+                 ? lead_patch_check(patch, &error)
+                 : service_invalid(&error, strcmp(action, "assign") == 0 ? "agent_id" : "status", "is required");
+    if (result == SERVICE_OK)
         resource_bulk_each(request, answer, edit, patch);
+    else
+        answer_service(answer, result, &error);
     json_decref(patch);
 }
 

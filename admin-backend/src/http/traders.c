@@ -35,12 +35,14 @@ trader_account_one(struct http_request *request, struct http_answer *answer)
 void
 trader_affiliate_one(struct http_request *request, struct http_answer *answer)
 {
-    struct service_error error = { .fields = NULL };
-    json_t              *affiliate = NULL;
-    int64_t              id;
-    enum service_result  result;
+    static const char *const names[] = { "name", "email", "status", "group_id", "commission", "api_user_id", "agent_id",
+                                         "notes", NULL };
+    struct service_error     error = { .fields = NULL };
+    json_t                  *affiliate = NULL;
+    int64_t                  id;
+    enum service_result      result;
 
-    if (!request_id(request, answer, 0, "trader", &id))
+    if (!request_id(request, answer, 0, "trader", &id) || !body_only(request, answer, names))
         return;
     result = trader_affiliate(request->service, &request->session.actor, id, request->body, &affiliate, &error);
     answer_object(answer, 201, result, affiliate, &error);

@@ -44,6 +44,16 @@ lead_edit(const struct service *service, const struct actor *actor, int64_t id, 
     return kind_edit(&lead_kind, service, actor, id, if_version, patch, NULL, object, error);
 }
 
+enum service_result
+lead_patch_check(const json_t *patch, struct service_error *error)
+{
+    struct value        values[FIELDS];
+    enum service_result result = fields_read(patch, fields, false, values, error);
+
+    fields_free(fields, values);
+    return result;
+}
+
 static bool
 read_tags(const json_t *json, struct value *value, char complaint[FIELD_COMPLAINT_MAX])
 {

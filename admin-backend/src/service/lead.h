@@ -17,6 +17,8 @@ enum service_result lead_create(const struct service *service, const struct acto
 /* Status, tags, names; agent_id and department_id, which agents may not change. */
 enum service_result lead_edit(const struct service *service, const struct actor *actor, int64_t id, int64_t if_version,
                               const json_t *patch, json_t **object, struct service_error *error);
+/* Whether a patch can be one of any lead. */
+enum service_result lead_patch_check(const json_t *patch, struct service_error *error);
 enum service_result lead_note(const struct service *service, const struct actor *actor, int64_t id, const char *text,
                               json_t **object, struct service_error *error);
 /* A trader with an account (lead_convert.h).  The answer carries "invitation_url" where he has no password, once. */

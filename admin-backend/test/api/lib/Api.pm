@@ -207,6 +207,7 @@ sub complaints {
     my $template = template($path);
     my $verb = lc($method eq 'HEAD' ? 'GET' : $method);
     my $operation = $template && document()->get([ paths => $template, $verb ]);
+    undef $operation if $operation && $operation->{'x-edge'};    # nginx's, not ours
     return (@complaints, error_complaints($answer, $template ? 405 : 404)) unless $operation;
 
     push @complaints, "$status is not documented" unless $operation->{responses}{$status};
