@@ -7,6 +7,7 @@
 
 #include <sodium.h>
 
+static void ngx_http_affiliate_form_renew(ngx_http_affiliate_form_t *form, uint64_t shown_ms);
 static ngx_int_t ngx_http_affiliate_form_send(ngx_http_affiliate_form_t *form, struct tracker_str page,
                                               ngx_uint_t status, struct tracker_page_values *values);
 static ngx_int_t ngx_http_affiliate_form_headers(ngx_http_request_t *r, ngx_str_t *policy);
@@ -23,6 +24,7 @@ ngx_http_affiliate_form_show(ngx_http_affiliate_form_t *form)
     struct tracker_page_values values;
 
     ngx_memzero(&values, sizeof(values));
+    ngx_http_affiliate_form_renew(form, form->now_ms);
     ngx_http_affiliate_count(FORMS);
     return ngx_http_affiliate_form_send(form, form->row.page, NGX_HTTP_OK, &values);
 }
@@ -31,6 +33,14 @@ ngx_int_t
 ngx_http_affiliate_form_show_again(ngx_http_affiliate_form_t *form, ngx_uint_t status, uint8_t notice)
 {
     struct tracker_page_values values;
+
+    /* who mends one field and sends it again is quick, and was shown the page before: nothing is too fast now.  What may
+     * be on the disk already keeps its key. */
+    if (!form->proven) {
+        ngx_http_affiliate_form_renew(form, form->now_ms - form->row.min_fill_ms);
+    } else if (notice != TRACKER_PAGE_UNAVAILABLE) {
+        ngx_http_affiliate_form_renew(form, form->shown_ms);
+    }
 
     ngx_memzero(&values, sizeof(values));
     values.sent = form->sent;
@@ -108,18 +118,23 @@ ngx_http_affiliate_form_refuse(ngx_http_affiliate_form_t *form, const ngx_http_a
     return ngx_http_affiliate_send_text(r, error->status, &ngx_http_affiliate_html, &body);
 }
 
-/* Fills the page in: every showing has a token, and so an idempotency key, of its own. */
+/* Every showing has a token, and so an idempotency key, of its own. */
+static void
+ngx_http_affiliate_form_renew(ngx_http_affiliate_form_t *form, uint64_t shown_ms)
+{
+    randombytes_buf(form->nonce, sizeof(form->nonce));
+    form->shown_ms = shown_ms;
+}
+
 static ngx_int_t
 ngx_http_affiliate_form_send(ngx_http_affiliate_form_t *form, struct tracker_str page, ngx_uint_t status,
                              struct tracker_page_values *values)
 {
     char                token[TRACKER_FORM_TOKEN_LEN];
-    uint8_t             nonce[TRACKER_NONCE_LEN];
     ngx_str_t           body, policy;
     ngx_http_request_t *r = form->request;
 
-    randombytes_buf(nonce, sizeof(nonce));
-    tracker_form_token_make(form->main->keys, form->row.id, form->now_ms, nonce, token);
+    tracker_form_token_make(form->main->keys, form->row.id, form->shown_ms, form->nonce, token);
     values->form = form->row.definition;
     values->token = (struct tracker_str){ token, sizeof(token) };
     values->click_id = form->click_id;

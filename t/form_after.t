@@ -50,6 +50,7 @@ sub ask {
     return ($edge->request($socket, join "\r\n", "$method $path HTTP/1.1", "Host: t", @headers, "", $body // ""), time - $began);
 }
 sub token { return (ask($_[0], "GET", $_[1]))[1] =~ /token\(([-\w]{36})\)/ ? $1 : die "no token" }
+sub nonce { return $_[0] =~ /token\(([-\w]{36})\)/ ? unpack "x7 H16", decode_base64url($1) : die "no token" }
 sub location { return $_[0] =~ /\r\nLocation: (\S+)/ ? $1 : undef }
 
 my $serial = 0;
@@ -209,8 +210,10 @@ subtest "the disk takes nothing: nothing is thanked for, nothing typed is lost" 
     my $edge = AffiliateWire->new(%ARG, redis => 0, preload => AffiliateWire::tool("fail_sync.so"));
     open my $broken, ">", "$edge->{dir}/disk-is-broken" or die $!;
     close $broken;
-    my ($code, $body, $head) = fill($edge, "/f/in", existing => 1);
+    my $token = token($edge, "/f/in");
+    my ($code, $body, $head) = ask($edge, "POST", "/f/in", "_token=$token&" . fields(existing => 1));
     is($code, 503, "503");
+    is(nonce($body), nonce("token($token)"), "sent again it is the same lead, which may be on the disk after all");
     like($head, qr/\r\nRetry-After: \d+\r\n/, "when to come again");
     like($body, qr/DOWNvalue\(lead\d+\)$/, "the page with what was typed");
     ($code, $body) = ask($edge, "POST", "/f/scripts", '{"name": "Jane"}', "Origin: https://shop.example", "Content-Type: application/json");
@@ -218,6 +221,25 @@ subtest "the disk takes nothing: nothing is thanked for, nothing typed is lost" 
     like($body, qr/"code":"unavailable"/, "is told");
     my $c = $edge->status->{counters};
     is("$c->{form_leads} $c->{forms_unavailable}", "0 2", "counted");
+};
+
+subtest "too fast is who was just shown the page, not who mends it" => sub {
+    my $edge = AffiliateWire->new(%ARG, redis => 0);
+    my $again = sub {
+        my ($what, $expected, $token, $traps) = @_;
+        my ($code, $body) = ask($edge, "POST", "/f/careful", "_token=$token&name=a&name=b");
+        is($code, $expected, $what);
+        my ($next) = $body =~ /token\(([-\w]{36})\)/;
+        isnt($next, $token, "... has a token of its own");
+        is((ask($edge, "POST", "/f/careful", "_token=$next&" . fields()))[0], 303, "... and is sent at once");
+        is($edge->counter("form_traps"), $traps, $traps ? "... still too fast" : "... for nobody's trap");
+    };
+    my $fixture = AffiliateWire::tool("fixture");
+    my $old = `$fixture token $edge->{dir}/keys 7 @{[int(time - 700) * 1000]} aaaaaaaaaaaaaaaa`;
+    chomp $old;
+    $again->("a form that was open for a day", 422, `$fixture token $edge->{dir}/keys 7 1000 aaaaaaaaaaaaaaaa` =~ s/\n//r, 0);
+    $again->("who has made a mistake", 422, $old, 0);
+    $again->("who was too fast, and has made a mistake", 422, token($edge, "/f/careful"), 1);
 };
 
 subtest "clients who go away while they wait" => sub {
