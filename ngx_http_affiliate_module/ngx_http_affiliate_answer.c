@@ -4,7 +4,16 @@
 #include "ngx_http_affiliate_compat.h"
 #include "ngx_http_affiliate_request.h"
 
-#define NGX_HTTP_AFFILIATE_ROW(name, status, code, message) { status, code, message },
+/* doc_url is relative to wherever the documentation is served, as in the backend's answers. */
+#define NGX_HTTP_AFFILIATE_ERROR_TEXT(code, message)                                                           \
+    "{\"error\":{\"code\":\"" code "\",\"message\":\"" message "\",\"doc_url\":\"/docs/errors#" code "\"}}\n"
+/* What of such a text stands around the error's own object. */
+#define NGX_HTTP_AFFILIATE_ERROR_HEAD (sizeof("{\"error\":") - 1)
+#define NGX_HTTP_AFFILIATE_ERROR_TAIL (sizeof("}\n") - 1)
+
+/* Whole, not put together for each refusal: to turn somebody away must not cost more than it has to. */
+#define NGX_HTTP_AFFILIATE_ROW(name, status, code, message)                                                    \
+    { status, code, message, ngx_string(NGX_HTTP_AFFILIATE_ERROR_TEXT(code, message)) },
 const ngx_http_affiliate_error_t ngx_http_affiliate_errors[NGX_HTTP_AFFILIATE_ERROR_COUNT] = {
     NGX_HTTP_AFFILIATE_ERRORS(NGX_HTTP_AFFILIATE_ROW)
 };
@@ -12,11 +21,7 @@ const ngx_http_affiliate_error_t ngx_http_affiliate_errors[NGX_HTTP_AFFILIATE_ER
 
 _Static_assert(NGX_HTTP_AFFILIATE_ERROR_COUNT <= NGX_HTTP_AFFILIATE_ERRORS_MAX, "the zone counts each of them");
 
-/* doc_url is relative to wherever the documentation is served, as in the backend's answers. */
-#define NGX_HTTP_AFFILIATE_ERROR_FORMAT                                                                        \
-    "{\"code\":\"%s\",\"message\":\"%s\",\"doc_url\":\"/docs/errors#%s\"}"
-/* in place of the last brace */
-#define NGX_HTTP_AFFILIATE_ERROR_FIELD ",\"fields\":{\"%*s\":\"%s\"}}"
+#define NGX_HTTP_AFFILIATE_ERROR_FIELD ",\"fields\":{\"\":\"\"}}"
 
 static ngx_int_t ngx_http_affiliate_add_allow(ngx_http_request_t *r);
 static ngx_int_t ngx_http_affiliate_add_next_minute(ngx_http_request_t *r);
@@ -39,13 +44,19 @@ ngx_http_affiliate_send_field_error(ngx_http_request_t *r, const ngx_http_affili
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    body.data = ngx_pnalloc(r->pool, sizeof("{\"error\":}\n") + ngx_http_affiliate_error_len(error, field));
+    if (field.len == 0) {
+        body = error->body;
+        return ngx_http_affiliate_send_json(r, error->status, &body);
+    }
+
+    body.data = ngx_pnalloc(r->pool, NGX_HTTP_AFFILIATE_ERROR_HEAD + NGX_HTTP_AFFILIATE_ERROR_TAIL
+                                         + ngx_http_affiliate_error_len(error, field));
     if (body.data == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-    p = ngx_cpymem(body.data, "{\"error\":", sizeof("{\"error\":") - 1);
+    p = ngx_cpymem(body.data, error->body.data, NGX_HTTP_AFFILIATE_ERROR_HEAD);
     p = ngx_http_affiliate_error_text(p, error, field);
-    p = ngx_cpymem(p, "}\n", 2);
+    p = ngx_cpymem(p, "}\n", NGX_HTTP_AFFILIATE_ERROR_TAIL);
     body.len = p - body.data;
     return ngx_http_affiliate_send_json(r, error->status, &body);
 }
@@ -53,16 +64,16 @@ ngx_http_affiliate_send_field_error(ngx_http_request_t *r, const ngx_http_affili
 size_t
 ngx_http_affiliate_error_len(const ngx_http_affiliate_error_t *error, struct tracker_str field)
 {
-    return sizeof(NGX_HTTP_AFFILIATE_ERROR_FORMAT) + sizeof(NGX_HTTP_AFFILIATE_ERROR_FIELD) + field.len
-           + 2 * (ngx_strlen(error->code) + ngx_strlen(error->message));
+    return error->body.len + sizeof(NGX_HTTP_AFFILIATE_ERROR_FIELD) + field.len + ngx_strlen(error->message);
 }
 
 u_char *
 ngx_http_affiliate_error_text(u_char *p, const ngx_http_affiliate_error_t *error, struct tracker_str field)
 {
-    p = ngx_sprintf(p, NGX_HTTP_AFFILIATE_ERROR_FORMAT, error->code, error->message, error->code);
+    p = ngx_cpymem(p, error->body.data + NGX_HTTP_AFFILIATE_ERROR_HEAD,
+                   error->body.len - NGX_HTTP_AFFILIATE_ERROR_HEAD - NGX_HTTP_AFFILIATE_ERROR_TAIL);
     if (field.len != 0) {
-        p = ngx_sprintf(p - 1, NGX_HTTP_AFFILIATE_ERROR_FIELD, field.len, field.data, error->message);
+        p = ngx_sprintf(p - 1, ",\"fields\":{\"%*s\":\"%s\"}}", field.len, field.data, error->message);
     }
     return p;
 }

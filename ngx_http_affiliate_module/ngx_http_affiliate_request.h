@@ -387,6 +387,7 @@ typedef struct {
     ngx_uint_t  status;
     const char *code;
     const char *message;
+    ngx_str_t   body; /* of the answer: {"error":{...}} and a newline */
 } ngx_http_affiliate_error_t;
 
 #define NGX_HTTP_AFFILIATE_ERRORS(X)                                                                           \
