@@ -72,6 +72,18 @@ what_was_said_is_kept(void **state)
 }
 
 static void
+one_name_in_one_field(void **state)
+{
+    struct leads *l = *state;
+
+    ask(l, (struct said){ .fields = "name=Ada King Lovelace&email=a@example.com" });
+    ask(l, (struct said){ .fields = "name=Ada&email=b@example.com" });
+    ask(l, (struct said){ .fields = "name=X Y&first_name=Ada&email=c@example.com" });
+    assert_int_equal(count(l, "leads WHERE first_name = 'Ada King' AND last_name = 'Lovelace'"), 1);
+    assert_int_equal(count(l, "leads WHERE first_name = 'Ada' AND last_name = ''"), 2);
+}
+
+static void
 nobody_can_be_reached(void **state)
 {
     static const struct {
@@ -337,6 +349,27 @@ a_visitors_lead_earns_for_his_click(void **state)
     must_verify(&l->m);
 }
 
+static void
+a_coupon_says_whose_it_is_too(void **state)
+{
+    struct leads *l = *state;
+    int64_t       eve = make_affiliate(&l->m, "eve", "approved", l->m.group);
+    char          sql[256];
+
+    snprintf(sql, sizeof(sql), "INSERT INTO coupons (program_id, code, code_key, affiliate_id, created_us, updated_us)"
+                               " VALUES (1, 'Eve10', 'EVE10', %lld, 1, 1)", (long long) eve);
+    test_run(l->m.base.pool, sql);
+    ask(l, (struct said){ .fields = "email=ada@example.com&coupon=eve10", .form = l->form });
+    ask(l, (struct said){ .fields = "email=fay@example.com&coupon=eve10" }); /* the partner sent it: it is his */
+    assert_int_equal(number(&l->m, "SELECT affiliate_id AS n FROM leads WHERE id = 1"), eve);
+    assert_int_equal(number(&l->m, "SELECT affiliate_id AS n FROM leads WHERE id = 2"), l->m.affiliate);
+    derive_all(&l->m);
+    assert_int_equal(number(&l->m, "SELECT COUNT(*) AS n FROM referrals WHERE affiliate_id = %lld AND lead_id = '1'",
+                            (long long) eve),
+                     1);
+    must_verify(&l->m);
+}
+
 /* ---- whatever comes ---- */
 
 /* A broken row, a sender who is gone: three tries, a line in the log, and the others are decided. */
@@ -459,6 +492,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         lead_test(what_was_said_is_kept),
+        lead_test(one_name_in_one_field),
         lead_test(nobody_can_be_reached),
         lead_test(a_retry_is_told_the_same),
         lead_test(a_key_used_for_something_else_is_a_conflict),
@@ -470,6 +504,7 @@ main(void)
         lead_test(a_lead_earns_for_who_sent_it),
         lead_test(who_is_paid_for_customers_gets_accounts),
         lead_test(a_visitors_lead_earns_for_his_click),
+        lead_test(a_coupon_says_whose_it_is_too),
         lead_test(one_that_cannot_be_decided_stops_nobody),
         lead_test(two_who_decide_at_once_make_one_lead),
         cmocka_unit_test(any_order_gives_the_same_persons),

@@ -336,6 +336,8 @@ lead_event(const struct decision *d)
         memcpy(event.click_id, d->fact.click_id, sizeof(event.click_id));
         memcpy(event.cookie_first, d->fact.cookie_first, sizeof(event.cookie_first));
         memcpy(event.cookie_last, d->fact.cookie_last, sizeof(event.cookie_last));
+        if (strlen(d->person.coupon) < sizeof(event.coupon))
+            memcpy(event.coupon, d->person.coupon, strlen(d->person.coupon) + 1);
     }
     memcpy(event.txid, "lead:", 5);
     memcpy(event.txid + 5, d->fact.uid, UID_LEN + 1);
@@ -383,7 +385,7 @@ refer_lead(struct db *db, const struct decision *d)
     event.lead_id = d->lead.id;
     if (is_test(d)
         || (event.affiliate_id == 0 && event.click_id[0] == '\0' && event.cookie_first[0] == '\0'
-            && event.cookie_last[0] == '\0'))
+            && event.cookie_last[0] == '\0' && event.coupon[0] == '\0'))
         return DB_OK;
     return fact_insert(db, &event);
 }

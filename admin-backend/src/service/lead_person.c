@@ -1,5 +1,6 @@
 #include "service/lead_person.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "tracker_form.h"
@@ -45,6 +46,27 @@ read_country(struct person *person)
     json_object_del(person->fields, "country");
 }
 
+/* One name in one field: its last word is the family's, for want of anything better. */
+static bool
+split_name(struct person *person)
+{
+    const char *name = take(person, "name");
+    char       *space;
+
+    if (name[0] == '\0' || person->first_name[0] != '\0' || person->last_name[0] != '\0')
+        return true;
+    person->name_parts = strdup(name);
+    if (person->name_parts == NULL)
+        return false;
+    person->first_name = person->name_parts;
+    space = strrchr(person->name_parts, ' ');
+    if (space != NULL && space[1] != '\0') {
+        *space = '\0';
+        person->last_name = space + 1;
+    }
+    return true;
+}
+
 bool
 person_read(const char *fields, struct person *out)
 {
@@ -60,6 +82,11 @@ person_read(const char *fields, struct person *out)
     out->email = take(out, "email");
     out->phone = take(out, "phone");
     out->language = take(out, "language");
+    out->coupon = first_text(json_object_get(out->fields, "coupon"));
+    if (!split_name(out)) {
+        person_clear(out);
+        return false;
+    }
     read_country(out);
     out->email_valid = contact_email_key(out->email, out->email_key);
     out->phone_valid = tracker_phone_valid((struct tracker_str){ out->phone, strlen(out->phone) });
@@ -75,5 +102,7 @@ person_clear(struct person *person)
 {
     json_decref(person->fields);
     json_decref(person->standard);
+    free(person->name_parts);
     person->fields = person->standard = NULL;
+    person->name_parts = NULL;
 }

@@ -101,9 +101,9 @@ fact_insert(struct db *db, const struct fact *fact)
     struct db_stmt *row = db_prepare(db, "INSERT INTO conversion_facts (journal_id, seq, time_ms, received_ms,"
                                          " program_id, api_user_id, auth, status, event_time_ms, click_id,"
                                          " cookie_first, cookie_last, event, txid, affiliate_id, lead_id,"
-                                         " customer)"
+                                         " customer, coupon)"
                                          " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15,"
-                                         " $16, $17)");
+                                         " $16, $17, $18)");
     enum db_result  rc;
 
     if (row == NULL)
@@ -126,6 +126,7 @@ fact_insert(struct db *db, const struct fact *fact)
         db_bind_int(row, 15, fact->affiliate_id);
     db_bind_int(row, 16, fact->lead_id);
     db_bind_text(row, 17, or_null(fact->customer));
+    db_bind_text(row, 18, or_null(fact->coupon));
     rc = db_step(row);
     db_end(row);
     return rc == DB_DONE ? DB_OK : rc;

@@ -47,7 +47,7 @@ enum db_result fact_failed(struct db *db, struct fact_key key, int limit, uint64
 
 /*
  * What we say of a lead ourselves: that it came, under its own record's key; that it became a trader, under journal 0
- * and the trader's id.  No amount, coupon or refund.
+ * and the trader's id.  No amount or refund.
  */
 enum db_result fact_insert(struct db *db, const struct fact *fact);
 
