@@ -284,7 +284,7 @@ check(struct db *db, struct change *change, struct service_error *error)
     list = json_loads(row->fields, 0, NULL);
     if (result == SERVICE_OK && change->values[FORM_FIELDS].given)
         result = check_custom_fields(db, list, error);
-    if (result == SERVICE_OK)
+    if (result == SERVICE_OK && strcmp(row->state, "archived") != 0) /* what is ruined can still be put away */
         result = check_page(row, list, error);
     json_decref(list);
     return result;

@@ -78,6 +78,8 @@ write_iframe(struct html *html, const json_t *form)
 {
     const char *title = text_of(form, "title");
 
+    if (json_array_size(json_object_get(form, "frame_ancestors")) == 0)
+        html_put(html, "<!-- nobody may frame this form yet: name your page's origin in its frame_ancestors -->\n");
     html_put(html, "<iframe");
     put_attribute(html, "src", text_of(form, "url"));
     put_attribute(html, "title", title[0] != '\0' ? title : text_of(form, "name"));
@@ -249,12 +251,14 @@ form_preview(const struct service *service, int64_t id, char **page, struct serv
     enum service_result result = find(&looking, error);
 
     *page = NULL;
-    if (result == SERVICE_OK && form_pages_make(&looking.row, json_object_get(looking.form, "fields"), &pages)) {
+    if (result == SERVICE_OK && !form_pages_make(&looking.row, json_object_get(looking.form, "fields"), &pages)) {
+        result = service_refuse(error, SERVICE_CONFLICT, "conflict", "The fields of this form make no page: change them.");
+    } else if (result == SERVICE_OK) {
         *page = fill(&pages);
         form_pages_free(&pages);
+        if (*page == NULL)
+            result = no_memory(error);
     }
-    if (result == SERVICE_OK && *page == NULL)
-        result = no_memory(error);
     forget(&looking);
     return result;
 }

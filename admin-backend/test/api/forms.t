@@ -129,6 +129,9 @@ is($code->{url}, $form->{url}, 'the direct link');
 like($code->{iframe}, qr/^<iframe src="\Q$form->{url}\E" title="Zum Webinar" /, 'the frame has a title');
 like($code->{html}, qr/<form method="post" action="\Q$form->{url}\E">.*name="email".*name="budget"/s, "a form of one's own");
 like($code->{script}, qr/const form = "\Q$form->{url}\E";/, '... and a script');
+like($api->get("forms/$url->{id}/integration")->{json}{iframe}, qr/^<!-- nobody may frame this form yet/, 'a frame that would stay empty is said');
+$api->say('run', "UPDATE forms SET fields = '[]' WHERE id = $url->{id}");
+$api->is_error($api->get("forms/$url->{id}/preview"), 409, 'conflict', 'a row that somebody ruined has no page');
 my $sharp = $api->post('forms', { name => '"><script>alert(1)</script>', title => '</title><script>alert(2)</script>', fields => [ { %email, label => '<img src=x onerror=alert(3)>' } ] })->{json};
 unlike($api->get("forms/$sharp->{id}/preview")->{body}, qr/<script|<img/, 'hostile texts stay texts');
 unlike(join('', @{ $api->get("forms/$sharp->{id}/integration")->{json} }{qw(iframe html)}), qr/<script|<img/, '... there too');
@@ -139,9 +142,12 @@ my $verdicts = $api->post('forms/bulk', { ids => [ $form->{id}, $sharp->{id} ], 
 is(scalar(grep { $_->{ok} } @$verdicts), 2, 'many are paused at once');
 is($api->get("forms/$form->{id}")->{json}{state}, 'paused', '... and are');
 is($api->del("forms/$sharp->{id}")->{json}{state}, 'archived', 'a form is archived');
+$api->say('run', qq{UPDATE forms SET fields = '[{"name":"email","type":"select"}]' WHERE id = $form->{id}});
+is($api->del("forms/$form->{id}")->{json}{state}, 'archived', 'one that somebody ruined can be put away');
 is($api->get("forms/$sharp->{id}")->{status}, 200, '... and stays to be read: leads came by it');
+my $kept = $api->post('forms', { name => 'Kept', fields => $form->{fields} })->{json};
 $api->del("custom_fields/$budget->{id}");
-is($api->patch("forms/$form->{id}", { title => 'x' })->{status}, 200, 'a form keeps a field that was archived since');
-$api->is_error($api->patch("forms/$form->{id}", { fields => $form->{fields} }), 422, 'invalid_fields', '... until its fields change', 'fields');
+is($api->patch("forms/$kept->{id}", { title => 'x' })->{status}, 200, 'a form keeps a field that was archived since');
+$api->is_error($api->patch("forms/$kept->{id}", { fields => $form->{fields} }), 422, 'invalid_fields', '... until its fields change', 'fields');
 
 $api->finish;
