@@ -233,6 +233,10 @@ ngx_http_affiliate_form_visitor(ngx_http_affiliate_form_t *form, struct tracker_
     struct tracker_cookie cookie;
 
     lead->click_id = form->click_id; /* of the link he came by: it names a click, which knows what it may */
+    if (lead->click_id.len != 0) {
+        ngx_memcpy(form->ctx->click_id, lead->click_id.data, TRACKER_CLICK_ID_LEN);
+        form->ctx->has_click_id = 1;
+    }
     if (!form->consents) {
         form->flags |= TRACKER_LEAD_NO_CONSENT;
         return;

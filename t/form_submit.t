@@ -181,6 +181,13 @@ my $t = main::form_token(4);
   ('Cookie: ' . main::cookie(7, $::first, $::last) . "\n") x 2), "${main::type}Sec-GPC: 1\nUser-Agent: x\nReferer: http://x/\nAccept-Language: de\nCookie: " . main::cookie(7, $::first, $::last)]
 --- error_code eval
 [(303) x 6]
+--- log eval
+"^- - - - - accepted\$
+^$::last - .*accepted\$
+^$::first - .*accepted\$
+accepted\$
+accepted\$
+^$::last - .*accepted\$"
 --- events eval
 "{\"cookie_first\": \"$::first\", \"cookie_last\": \"$::last\", \"click\": null}
 {\"cookie_last\": null, \"click\": {\"verdict\": \"ok\", \"sequence\": 2}}
