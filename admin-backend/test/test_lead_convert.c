@@ -43,7 +43,7 @@ lead(struct money *m, const char *email, int64_t affiliate, bool test)
     struct made    made = { .row = {
                                 .version = 1, .program_id = m->program, .affiliate_id = affiliate, .test = test,
                                 .link_id = affiliate == 0 ? 0 : m->link, .campaign_id = affiliate == 0 ? 0 : m->campaign,
-                                .uid = uid, .kind = (char *) "api", .status = (char *) "new", .first_name = (char *) "Jo",
+                                .uid = uid, .kind = (char *) "manual", .status = (char *) "new", .first_name = (char *) "Jo",
                                 .last_name = (char *) "Doe", .email = (char *) (email == NULL ? "" : email),
                                 .email_key = (char *) email, .phone = (char *) "", .country = (char *) "DE",
                                 .language = (char *) "en", .fields = (char *) "{}", .tags = (char *) "[]",
