@@ -183,6 +183,7 @@ static const ngx_http_affiliate_error_t *
 ngx_http_affiliate_identify_key(ngx_http_affiliate_caller_t *caller, struct tracker_str key, uint8_t auth)
 {
     uint8_t                    hash[TRACKER_API_KEY_HASH_LEN];
+    ngx_uint_t                 kept;
     struct tracker_api_key_row row;
 
     caller->auth = auth;
@@ -190,11 +191,17 @@ ngx_http_affiliate_identify_key(ngx_http_affiliate_caller_t *caller, struct trac
     if (key.len > NGX_HTTP_AFFILIATE_KEY_MAX) {
         return ngx_http_affiliate_error(KEY_UNKNOWN);
     }
-    tracker_api_key_hash(key, hash);
+    kept = ngx_http_affiliate_keyhash_find(key, hash);
+    if (!kept) {
+        tracker_api_key_hash(key, hash);
+    }
     if (!tracker_snapshot_api_key(caller->snapshot, hash, &row) || row.state != TRACKER_STATE_ACTIVE
         || !tracker_snapshot_api_user(caller->snapshot, row.api_user, &caller->user))
     {
         return ngx_http_affiliate_error(KEY_UNKNOWN); /* or revoked */
+    }
+    if (!kept) {
+        ngx_http_affiliate_keyhash_keep(key, hash);
     }
     caller->proven = 1;
     return NULL;

@@ -69,6 +69,13 @@ struct tracker_str ngx_http_affiliate_header(ngx_http_request_t *r, struct track
 ngx_uint_t ngx_http_affiliate_parse_digits(const char **p, const char *last, ngx_uint_t min, ngx_uint_t max,
                                            uint64_t *number);
 
+/* ---- keyhash.c ---- */
+
+/* What tracker_api_key_hash would give, if this worker has kept it. */
+ngx_uint_t ngx_http_affiliate_keyhash_find(struct tracker_str key, uint8_t hash[TRACKER_API_KEY_HASH_LEN]);
+/* Of a key of ours: not for strangers'. */
+void ngx_http_affiliate_keyhash_keep(struct tracker_str key, const uint8_t hash[TRACKER_API_KEY_HASH_LEN]);
+
 /* ---- access.c: may he ---- */
 
 /* Everything that an identified user may fail at, in the documented order.  All of `scope` is needed. */

@@ -203,3 +203,27 @@ X-Api-Key: ak_reader
 --- response_headers
 Retry-After: 2
 --- response_body_like: starting
+
+
+
+=== TEST 13: keys that end alike are different keys, in whatever order they come, and a short one is a key too
+--- rows eval
+CORE::join "\n", $::rows, 'key 61 7 0 1 2 8 0 ak_one__same_end', 'key 62 7 0 1 2 8 0 ak_two__same_end', 'key 63 7 0 4 2 8 0 ak_old__same_end',
+    'key 64 7 0 1 2 8 0 ak_s'
+--- request eval
+[("GET /api/v1/leads") x 10]
+--- more_headers eval
+[map { "X-Api-Key: $_" } (map { ("ak_one__same_end", "ak_not__same_end", "ak_two__same_end", "ak_old__same_end", "ak_s") } 1, 2)]
+--- error_code eval
+[(200, 401, 200, 401, 200) x 2]
+--- log
+^- - - - 61 passed$
+^- - - - - key_unknown$
+^- - - - 62 passed$
+^- - - - - key_unknown$
+^- - - - 64 passed$
+^- - - - 61 passed$
+^- - - - - key_unknown$
+^- - - - 62 passed$
+^- - - - - key_unknown$
+^- - - - 64 passed$

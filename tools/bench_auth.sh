@@ -7,13 +7,13 @@ BENCH_LEAD='{"email":"anna.example@example.com","first_name":"Anna","last_name":
 BENCH_PARTNER=('Accept: application/json' 'Accept-Encoding: gzip, deflate' 'Content-Type: application/json'
     'User-Agent: GuzzleHttp/7')
 # Whom we turn away, and with which status: a key of each, as long as ours are.
-declare -A BENCH_STATUS=([return]=403 [again]=403 [unknown]=401 [expired]=403 [paused]=403 [network]=403 [scope]=403 [rate]=429)
-BENCH_REFUSALS="unknown expired paused network scope rate"
+declare -A BENCH_STATUS=([-]=403 [unknown]=401 [expired]=403 [paused]=403 [network]=403 [scope]=403 [rate]=429)
+BENCH_REFUSED="unknown expired paused network scope rate"
 
 # First the check alone, among few keys and ranges and among many; then each refusal in nginx, its line of the API log
 # shipped to a real Redis, against `return 403` there.
 bench_auth() {
-    local variant
+    local at who
     deps_ensure run test
     build
     build_tool clickload
@@ -21,9 +21,13 @@ bench_auth() {
     say "machine: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1), $(nproc) processors; $(nginx -v 2>&1)"
     bench_checks >"$BENCH/checks"
     bench_auth_snapshot
-    for variant in return again $BENCH_REFUSALS; do
-        bench_per_request bench_auth_callgrind "$variant"
-    done >"$BENCH/refusals"
+    {
+        bench_per_request bench_auth_callgrind return/-
+        bench_per_request bench_auth_callgrind again/-
+        for at in lead guarded; do
+            for who in $BENCH_REFUSED; do bench_per_request bench_auth_callgrind "$at/$who"; done
+        done
+    } >"$BENCH/refusals"
     perl tools/bench_auth_report.pl "$BENCH/checks" "$BENCH/refusals"
 }
 
@@ -38,8 +42,13 @@ bench_checks() {
     done
 }
 
+# Strangers send another one with each request.
 bench_auth_key() {
-    printf 'aff_live_%s%0*d' "$1" $((43 - ${#1})) 0
+    if [ "$1" = unknown ]; then
+        echo 'aff_live_unknown0000000000000000000000000000########'
+    else
+        printf 'aff_live_%s%0*d' "$1" $((43 - ${#1})) 0
+    fi
 }
 
 # A snapshot of its own, which the demo's Redis does not touch, under the demo's key.
@@ -58,17 +67,10 @@ END
     chmod 644 "$BENCH/auth.snapshot"
 }
 
-bench_auth_path() {
-    case $1 in
-        return | again) echo "/$1" ;;
-        *)              echo /refused ;;
-    esac
-}
-
-# bench_auth_callgrind VARIANT REQUESTS: instructions of a whole life of nginx that turns so many away.
+# bench_auth_callgrind LOCATION/WHO REQUESTS: instructions of a whole life of nginx that turns so many away.
 bench_auth_callgrind() {
-    local folder=$BENCH/auth-$1-$2 port header headers=() user_line=
-    for header in "${BENCH_PARTNER[@]}" "Authorization: Bearer $(bench_auth_key "$1")"; do headers+=(--header "$header"); done
+    local folder=$BENCH/${1/\//-}-$2 who=${1#*/} port header headers=() user_line=
+    for header in "${BENCH_PARTNER[@]}" "Authorization: Bearer $(bench_auth_key "$who")"; do headers+=(--header "$header"); done
     port=$(bench_free_port)
     [ "$(id -u)" != 0 ] || user_line="user $WORKER;"
     mkdir -p "$folder"
@@ -76,9 +78,9 @@ bench_auth_callgrind() {
     sed -e "s|@MODULE@|$MODULE|; s|@USER_LINE@|$user_line|; s|@DIR@|$folder|g; s|@STATE@|$STATE|g; s|@PORT@|$port|" \
         -e "s|@SNAPSHOT@|$BENCH/auth.snapshot|" tools/bench_auth.conf.in >"$folder/nginx.conf"
     bench_valgrind "$folder/out" nginx -p "$folder" -c "$folder/nginx.conf" -e "$folder/error.log" >"$folder/valgrind.log" 2>&1 &
-    bench_await_status "$port" /refused 401
-    "$BUILD/clickload" --port "$port" --path "$(bench_auth_path "$1")" --count "$2" --connections $BENCH_CONNECTIONS \
-        --post "$BENCH_LEAD" --status "${BENCH_STATUS[$1]}" "${headers[@]}" >"$folder/client.json" || true
+    bench_await_status "$port" /guarded 401
+    "$BUILD/clickload" --port "$port" --path "/${1%/*}" --count "$2" --connections $BENCH_CONNECTIONS \
+        --post "$BENCH_LEAD" --status "${BENCH_STATUS[$who]}" "${headers[@]}" >"$folder/client.json" || true
     # within its rate one request a minute is let in
     jq -e '.other < 10 and .unanswered == 0' "$folder/client.json" >/dev/null || die "$1: $(cat "$folder/client.json")"
     bench_shipped "$port"

@@ -23,12 +23,13 @@ for (lines($checks_file)) {
 
 my @refusals = map { [split] } lines($refusals_file);
 my %instructions = map { @$_ } @refusals;
+my %title = ('return/-' => 'return 403', 'again/-' => 'the same again (A/A)');
+my %at = (lead => 'lead', guarded => 'auth');
 printf "\n%-24s %12s %8s\n", '', 'Ir/request', 'ratio';
 for (@refusals) {
     my ($variant, $count) = @$_;
-    my $ratio = $count / $instructions{return};
-    printf "%-24s %12d %8.3f\n", { return => 'return 403', again => 'the same again (A/A)' }->{$variant} // $variant,
-        $count, $ratio;
+    my $ratio = $count / $instructions{'return/-'};
+    printf "%-24s %12d %8.3f\n", $title{$variant} // $variant =~ s{(.*)/(.*)}{affiliate_$at{$1}, $2}r, $count, $ratio;
     push @complaints, sprintf('to refuse (%s) costs %.3f x the instructions of return 403, allowed are less than %.2f',
         $variant, $ratio, $refusal_max) if $ratio >= $refusal_max;
 }

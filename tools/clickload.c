@@ -15,7 +15,8 @@
  * opened again, --count answers are waited for.  With --user-agents each line
  * of FILE is sent once (count = its lines).  --rate bounds
  * the requests a second.  With --status any answer of that status counts, whether it has a click id or not;
- * --post sends a body.  Prints one JSON object; p50 and p99 are over the answered.
+ * --post sends a body; "########" in a --header becomes the request's number.  Prints one JSON object; p50 and
+ * p99 are over the answered.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -293,7 +294,7 @@ static void
 send_request(struct connection *c)
 {
     static size_t turn;
-    char          request[REQUEST_MAX];
+    char          request[REQUEST_MAX], *number;
     const char   *agent = config.agent;
     int           len;
 
@@ -310,6 +311,13 @@ send_request(struct connection *c)
     len = snprintf(request, sizeof(request), "%s %s HTTP/1.1\r\nHost: localhost\r\nUser-Agent: %s\r\n%s\r\n%s",
                    config.body != NULL ? "POST" : "GET", config.paths[turn++ % config.path_count], agent,
                    config.headers, config.body != NULL ? config.body : "");
+    number = strstr(request, "########");
+    if (number != NULL) {
+        char digits[9];
+
+        snprintf(digits, sizeof(digits), "%08llx", (unsigned long long) (tally.sent & 0xffffffff));
+        memcpy(number, digits, 8);
+    }
     c->phase = WAITING;
     c->have = 0;
     c->sent_us = now_us();
