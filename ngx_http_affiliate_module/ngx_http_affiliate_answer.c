@@ -154,7 +154,7 @@ ngx_http_affiliate_send_body(ngx_http_request_t *r, ngx_uint_t status, ngx_str_t
     }
     b->pos = body->data;
     b->last = body->data + body->len;
-    b->memory = 1;
+    b->memory = body->len != 0; /* nginx takes an empty piece of memory for a mistake */
     b->last_buf = r == r->main;
     b->last_in_chain = 1;
     out.buf = b;

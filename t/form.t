@@ -194,3 +194,16 @@ Content-Type: text/html; charset=utf-8
 [200, 404, 405, 200]
 --- response_body_like eval
 ["", "", "", '"forms": 1,\s+"form_leads": 0,\s+"form_traps": 0,\s+"forms_refused": 2,\s+"forms_unavailable": 0']
+
+
+
+=== TEST 14: a page on which nothing stands as long as nothing was sent
+--- rows eval
+CORE::join "\n", @TestAffiliate::ROWS, main::form_row(1, 7, 0, 1, 'open', $::fields, page => '^V0;')
+--- request
+GET /f/open
+--- response_headers
+Content-Length: 0
+--- response_body
+--- no_error_log
+[alert]

@@ -287,7 +287,7 @@ sound_request(char *out)
     size_t len;
     char   body[PRINT_MAX];
 
-    switch (chance(20) == 0 ? 5 : chance(5)) {
+    switch (chance(20) == 0 ? 8 : chance(8)) {
     case 0:
         return print(out, "GET /c/abc?sub1=one&sub2=%%41&source=x HTTP/1.1\r\nHost: t\r\nUser-Agent: bad\r\n"
                      "Cookie: a=1; aff_1=%s.%s\r\nAccept-Language: de\r\n\r\n",
@@ -310,6 +310,21 @@ sound_request(char *out)
         return print(out, "POST /postback HTTP/1.1\r\nHost: t\r\nAuthorization: Bearer %s\r\n"
                      "Transfer-Encoding: chunked\r\nContent-Type: application/json\r\n\r\n%zx\r\n%s\r\n0\r\n\r\n",
                      config.key, len, body);
+    case 5:
+        return print(out, "GET /f/in?click_id=%s HTTP/1.1\r\nHost: t\r\nCookie: aff_1=%s.%s\r\n\r\n", config.click_id,
+                     config.click_id, config.click_id);
+    case 6:
+        len = print(body, "--B\r\nContent-Disposition: form-data; name=\"_token\"\r\n\r\nx\r\n"
+                    "--B\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\n<b>\xc3\xa4</b>\r\n--B--\r\n");
+        return print(out, "POST /f/in HTTP/1.1\r\nHost: t\r\nContent-Length: %zu\r\n"
+                     "Content-Type: multipart/form-data; boundary=B\r\n\r\n%s",
+                     len, body);
+    case 7:
+        len = print(body, "{\"name\":\"lead %llu\",\"topics\":[\"a\",\"b\"],\"click_id\":\"%s\"}",
+                    (unsigned long long) chance(1000), config.click_id);
+        return print(out, "POST /f/in HTTP/1.1\r\nHost: t\r\nOrigin: https://shop.example\r\nContent-Length: %zu\r\n"
+                     "Content-Type: application/json\r\n\r\n%s",
+                     len, body);
     default:
         return print(out, "GET /status?format=%s HTTP/1.1\r\nHost: t\r\nContent-Length: 3\r\n\r\nabc",
                      chance(2) != 0 ? "prometheus" : "json");
@@ -396,6 +411,14 @@ evil_request(char *out)
         "GET /postback?click_id=%I&event_time=-1&status=%00 HTTP/1.1\r\nHost: t\r\nX-Api-Key: %K\r\n\r\n",
         "GET /postback?click_id=%I%I HTTP/1.1\r\nHost: t\r\nX-Api-Key: %K\r\nX-Api-Key: %K\r\n\r\n",
         "GET /status?format= HTTP/1.1\r\nHost: t\r\n\r\n",
+        "GET /f/in?wait=%I%I HTTP/1.1\r\nHost: t\r\n\r\n",
+        "POST /f/in HTTP/1.1\r\nHost: t\r\nContent-Type: multipart/form-data\r\nContent-Length: 3\r\n\r\nabc",
+        "POST /f/in HTTP/1.1\r\nHost: t\r\nContent-Type: multipart/form-data; boundary=--\r\nContent-Length: 12\r\n\r\n"
+        "------------",
+        "POST /f/in HTTP/1.1\r\nHost: t\r\nContent-Type: multipart/form-data; boundary=B\r\nContent-Length: 60\r\n\r\n"
+        "--B\r\nContent-Disposition: form-data; name=\"name\"; filename=\r\n\r\n",
+        "POST /f/in HTTP/1.1\r\nHost: t\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 19\r\n\r\n"
+        "&&=&_token=&name=%0",
     };
     const char *text = evil[chance(sizeof(evil) / sizeof(evil[0]))];
     char       *p = out;
