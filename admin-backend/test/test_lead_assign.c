@@ -175,7 +175,7 @@ nobody_is_ever_off_by_more_than_one(void **state)
 
     print_message("# TEST_SEED=%u\n", seed);
     for (int a = 0; a < AGENTS; a++) {
-        char name[8];
+        char name[16];
         seed = seed * 1103515245u + 12345u;
         weights[a] = 1 + (int) ((seed >> 16) % 9);
         sum += weights[a];

@@ -245,6 +245,7 @@ a_bot_learns_nothing(void **state)
     struct tracker_verdict verdict = ask(l, said);
 
     assert_int_equal(verdict.verdict, TRACKER_LEAD_CREATED);
+    assert_int_equal(verdict.flags, TRACKER_VERDICT_EXISTING); /* led nowhere */
     is_logged(l, "spam", "too_fast");
     said.flags |= TRACKER_LEAD_HONEYPOT;
     assert_int_equal(ask(l, said).verdict, TRACKER_LEAD_CREATED);
@@ -268,6 +269,7 @@ tests_are_nobodys_duplicates_and_earn_nothing(void **state)
     ask(l, (struct said){ .fields = "email=ada@example.com" });
     assert_int_equal(ask(l, (struct said){ .fields = "email=ada@example.com&n=1", .flags = TRACKER_LEAD_TEST }).verdict,
                      TRACKER_LEAD_CREATED);
+    assert_int_equal(l->verdicts[l->told - 1].verdict.flags, TRACKER_VERDICT_EXISTING); /* nobody is logged in as one */
     test_run(l->m.base.pool, "UPDATE api_users SET test = 1 WHERE name = 'stranger'");
     assert_int_equal(ask(l, (struct said){ .fields = "email=eve@example.com", .api_user = l->stranger }).verdict,
                      TRACKER_LEAD_CREATED);

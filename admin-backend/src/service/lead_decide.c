@@ -199,6 +199,7 @@ judge(struct db *db, struct decision *d)
 
     if (d->fact.flags & TRACKER_LEAD_SPAM) {
         d->verdict.verdict = TRACKER_LEAD_CREATED; /* a trap that can be told from success is none */
+        d->verdict.flags = TRACKER_VERDICT_EXISTING;
         return conclude(db, d, "spam", (d->fact.flags & TRACKER_LEAD_HONEYPOT) ? "honeypot" : "too_fast");
     }
     rc = lead_fact_decided(db, &d->fact, &first);
@@ -470,6 +471,6 @@ create(struct db *db, struct decision *d)
     d->log.agent_id = d->lead.agent_id;
     d->log.department_id = d->lead.department_id;
     d->verdict.verdict = TRACKER_LEAD_CREATED;
-    tell_lead(d, d->fact.uid, existing || d->lead.duplicate_of != 0);
+    tell_lead(d, d->fact.uid, existing || d->lead.duplicate_of != 0 || is_test(d));
     return conclude(db, d, "created", d->lead.duplicate_of != 0 ? "duplicate_allowed" : "");
 }

@@ -62,7 +62,7 @@ enum db_result lead_log_insert(struct db *db, const struct lead_log_row *row);
 struct lead_outcome {
     int64_t lead_id;      /* 0: none */
     char    uid[33];      /* of that lead, or "" */
-    bool    no_autologin; /* the person had an account, or the lead is a duplicate that was allowed */
+    bool    no_autologin; /* the person had an account, or the lead is a test or a duplicate that was allowed */
 };
 enum db_result lead_log_outcome(struct db *db, int64_t journal_id, int64_t seq, struct lead_outcome *out);
 
