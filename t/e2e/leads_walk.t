@@ -210,8 +210,10 @@ await 20 api_log_is_there
 ok $? 'How to Check the API Logs? Every call with its verdict' || diag "$(calls | jq -c '[.data[].code] | unique')"
 [[ $(calls) != *"$KEY"* ]]
 ok $? 'and no key'
-is "$(staff GET "$ADMIN/reports/leads_by_affiliate" | jq -c '.data[0] | [.affiliate_id, .created, .duplicate, .converted]')" \
-    '["'"$AFFILIATE"'",3,2,2]' 'How To Find a Report of The Affiliate Which Sent the Most of the Leads?'
+staff GET "$ADMIN/reports/leads_by_affiliate" >"$TOP/report"
+is "$(jq -c --arg id "$AFFILIATE" '.data[] | select(.affiliate_id == $id) | [.created, .duplicate, .converted]' "$TOP/report")" '[3,2,2]' \
+    'How To Find a Report of The Affiliate Which Sent the Most of the Leads?'
+is "$(jq '[.data[].created] | . == (sort | reverse)' "$TOP/report")" true 'who sent the most stands first'
 edit "affiliates/$AFFILIATE" '{"agent_id":"'"$AGENT"'"}' 'How to Assign Leads from an Affiliate to a Specific Agent'
 send '{"email":"assigned@people.example"}'
 is "$(said) $(staff GET "$ADMIN/leads?q=assigned@" | jq -r '.data[0].agent_id')" "201 created $AGENT" 'which holds for the next lead'
@@ -221,6 +223,16 @@ is "$(said)" '201 created' 'and then a second lead is one'
 edit settings '{"leads_duplicates":"refuse"}' 'and disabled again'
 send '{"email":"assigned@people.example","first_name":"And again"}'
 is "$(said)" '409 lead_duplicate' 'at once'
+
+# ---- what the document leaves out: the person's own rights ----
+
+WEB=$(staff GET "$ADMIN/leads?q=web@people" | jq -r '.data[0].id')
+is "$(staff GET "$ADMIN/leads/$WEB/export" | jq -c '[.lead.email, .trader.email, .submissions[0].fields.budget, (.submissions | length)]')" \
+    '["web@people.example","web@people.example","high",2]' 'a person is told all that is stored, duplicates too'
+staff POST "$ADMIN/leads/$WEB/erase" '{}' >"$TOP/answer"
+is "$(status) $(jq -c '[.email, .status, (.erased_at != null)]' "$TOP/answer")" '200 ["","converted",true]' 'and forgotten, but for what was paid'
+is "$(staff GET "$ADMIN/leads/$WEB/export" | jq -c . | grep -ci 'web@people')" 0 'with nothing left in the records, nor of the trader'
+is "$(staff GET "$ADMIN/audit?page_size=500" | jq -c . | grep -ci 'people.example')" 0 'and nobody was ever in the audit log'
 
 # ---- the books ----
 
