@@ -23,6 +23,7 @@
 #include "mail/sender.h"
 #include "service/caps.h"
 #include "service/catalog.h"
+#include "service/lead_confirm.h"
 #include "service/money.h"
 #include "service/people.h"
 #include "service/rollup.h"
@@ -141,6 +142,7 @@ work_main(void *arg)
             if (keys_warn(service) < 0)
                 log_warn("work", "API users that expire were not looked for: %s", db_last_message());
             outbox_forget(service);
+            lead_confirm_forget(service);
             forget_ms = now_ms + FORGET_EVERY_S * 1000;
         }
     }

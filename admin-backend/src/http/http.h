@@ -97,6 +97,17 @@ void answer_object(struct http_answer *answer, int status, enum service_result r
 void answer_created(const struct http_request *request, struct http_answer *answer, enum service_result result,
                     json_t *object, struct service_error *error);
 
+/* ---- pages (pages.c) ---- */
+
+#define PAGE_HEAD                                                                                                    \
+    "<meta charset=utf-8><meta name=viewport content=\"width=device-width\">"                                        \
+    "<meta name=robots content=noindex><style>"                                                                      \
+    "body{font:16px/1.5 system-ui;max-width:40em;margin:10vh auto;padding:0 1em;color-scheme:light dark}"            \
+    "input,button{font:inherit;padding:.5em;width:100%;box-sizing:border-box;margin:.2em 0 1em}"                     \
+    "code{word-break:break-all}</style>"
+
+void answer_html(struct http_answer *answer, int status, const char *html);
+
 /* ---- requests (request.c) ---- */
 
 /* Each of these three makes an answer when it says false. */
@@ -195,6 +206,8 @@ void lead_convert_one(struct http_request *request, struct http_answer *answer);
 void lead_erase_one(struct http_request *request, struct http_answer *answer);
 void lead_export_one(struct http_request *request, struct http_answer *answer);
 void lead_report_show(struct http_request *request, struct http_answer *answer);
+void confirm_page(struct http_request *request, struct http_answer *answer);
+void confirm_submit(struct http_request *request, struct http_answer *answer);
 void outbox_resend_one(struct http_request *request, struct http_answer *answer);
 void trader_invite_one(struct http_request *request, struct http_answer *answer);
 void trader_account_one(struct http_request *request, struct http_answer *answer);

@@ -12,15 +12,10 @@ static const char openapi_text[] =
 #include "openapi.h"
     ;
 
-#define STYLE                                                                                                        \
-    "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">"           \
-    "<meta name=robots content=noindex><style>"                                                                      \
-    "body{font:16px/1.5 system-ui;max-width:40em;margin:10vh auto;padding:0 1em;color-scheme:light dark}"            \
-    "input,button{font:inherit;padding:.5em;width:100%;box-sizing:border-box;margin:.2em 0 1em}"                     \
-    "code{word-break:break-all}</style>"
+#define STYLE "<!doctype html><html lang=en>" PAGE_HEAD
 
-static void
-answer_page(struct http_answer *answer, int status, const char *html)
+void
+answer_html(struct http_answer *answer, int status, const char *html)
 {
     answer->status = status;
     answer->text = html;
@@ -31,7 +26,7 @@ void
 welcome_page(struct http_request *request, struct http_answer *answer)
 {
     (void) request;
-    answer_page(answer, 200,
+    answer_html(answer, 200,
                 STYLE "<title>Affiliate platform</title><h1>Affiliate platform</h1>"
                       "<p>It runs. What is where:</p><ul>"
                       "<li><code>/c/&lt;code&gt;</code> clicks</li>"
@@ -90,7 +85,7 @@ setup_page(struct http_request *request, struct http_answer *answer)
 {
     (void) request;
     /* The form posts to its own address: the secret stands in no page. */
-    answer_page(answer, 200,
+    answer_html(answer, 200,
                 STYLE "<title>Set up</title><h1>The first administrator</h1><form method=post>"
                       "<label>E-mail address<input name=email type=email required autocomplete=username></label>"
                       "<label>Password, at least 12 characters"
@@ -127,7 +122,7 @@ answer_form(struct http_answer *answer, enum service_result result, const struct
     const char *complaint = field == NULL ? error->message : json_string_value(json_object_get(error->fields, field));
 
     if (result == SERVICE_OK) {
-        answer_page(answer, 201, done);
+        answer_html(answer, 201, done);
         return;
     }
     if (field != NULL && strcmp(field, "email") != 0 && strcmp(field, "password") != 0)
@@ -136,7 +131,7 @@ answer_form(struct http_answer *answer, enum service_result result, const struct
                  "%s<title>%s</title><h1>That did not work</h1><p>%s%s%s</p><p><a href=\"\">Try again</a></p>",
                  STYLE, title, field == NULL ? "" : field, field == NULL ? "" : ": ", complaint) < 0)
         answer->owned_text = NULL;
-    answer_page(answer, answer_status(result), "");
+    answer_html(answer, answer_status(result), "");
 }
 
 void
@@ -164,7 +159,7 @@ void
 invite_page(struct http_request *request, struct http_answer *answer)
 {
     (void) request;
-    answer_page(answer, 200,
+    answer_html(answer, 200,
                 STYLE "<title>Your password</title><h1>Choose your password</h1><form method=post>"
                       "<label>Password, at least 12 characters"
                       "<input name=password type=password minlength=12 required autocomplete=new-password></label>"

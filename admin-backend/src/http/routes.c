@@ -56,6 +56,8 @@ const struct http_route http_route_table[] = {
     { "POST", "/setup/{secret}", ACCESS_PUBLIC | TAKES_FORM, setup_submit, NULL },
     { "GET", "/invite/{secret}", ACCESS_PUBLIC, invite_page, NULL },
     { "POST", "/invite/{secret}", ACCESS_PUBLIC | TAKES_FORM, invite_submit, NULL },
+    { "GET", "/confirm/{pass}", ACCESS_PUBLIC, confirm_page, NULL },
+    { "POST", "/confirm/{pass}", ACCESS_PUBLIC | TAKES_FORM, confirm_submit, NULL },
 
     { "POST", ADMIN "/session", ACCESS_PUBLIC, session_login, NULL },
     { "GET", ADMIN "/session", ACCESS_STAFF, session_show, NULL },

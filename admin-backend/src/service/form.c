@@ -16,7 +16,7 @@
 
 enum {
     NAME, SOURCE, AFFILIATE, ACCOUNT, FORM_FIELDS, LANGUAGE, TITLE, INTRO, BUTTON, SUCCESS, AFTER, AFTER_URL, FRAMES,
-    ORIGINS, THEME, MIN_FILL, RATE, STATE, FIELDS
+    ORIGINS, THEME, MIN_FILL, RATE, CONFIRM, STATE, FIELDS
 };
 
 _Static_assert(FIELDS <= KIND_FIELDS_MAX, "a change has room for them");
@@ -45,6 +45,7 @@ static const struct field fields[FIELDS + 1] = {
     [THEME] = { "theme", FIELD_READ, 0, 0, 0, NULL, AT(theme), theme_read },
     [MIN_FILL] = { "min_fill_s", FIELD_INT, 0, 0, 600, NULL, AT(min_fill_s), NULL },
     [RATE] = { "rate_per_minute", FIELD_INT, 0, 0, 1000000, NULL, AT(rate_minute), NULL },
+    [CONFIRM] = { "double_opt_in", FIELD_BOOL, 0, 0, 0, NULL, AT(confirm), NULL },
     [STATE] = { "state", FIELD_CHOICE, 0, 0, 0, "active|paused|archived", AT(state), NULL },
 };
 static const struct form_row initial = {
@@ -241,6 +242,34 @@ check_after(struct db *db, const struct change *change, struct service_error *er
     return SERVICE_OK;
 }
 
+static bool
+asks_for_email(const json_t *list)
+{
+    json_t *field;
+    size_t  i;
+
+    json_array_foreach(list, i, field) {
+        const char *name = json_string_value(json_object_get(field, "name"));
+
+        if (name != NULL && strcmp(name, "email") == 0)
+            return json_is_true(json_object_get(field, "required"));
+    }
+    return false;
+}
+
+/* Whom we do not know yet we cannot lead into the platform, and where we cannot write to, we cannot ask. */
+static enum service_result
+check_confirm(const struct form_row *row, const json_t *list, struct service_error *error)
+{
+    if (row->confirm == 0 || strcmp(row->state, "archived") == 0)
+        return SERVICE_OK;
+    if (!asks_for_email(list))
+        return service_invalid(error, "double_opt_in", "needs \"email\" as a required field");
+    if (strcmp(row->after_submit, "autologin") == 0)
+        return service_invalid(error, "double_opt_in", "does not go with after_submit autologin");
+    return SERVICE_OK;
+}
+
 static enum service_result
 check_references(struct db *db, const struct change *change, struct service_error *error)
 {
@@ -284,6 +313,8 @@ check(struct db *db, struct change *change, struct service_error *error)
     list = json_loads(row->fields, 0, NULL);
     if (result == SERVICE_OK && change->values[FORM_FIELDS].given)
         result = check_custom_fields(db, list, error);
+    if (result == SERVICE_OK)
+        result = check_confirm(row, list, error);
     if (result == SERVICE_OK && strcmp(row->state, "archived") != 0) /* what is ruined can still be put away */
         result = check_page(row, list, error);
     json_decref(list);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "service/confirm_words.h"
 #include "service/form_definition.h"
 #include "service/form_style.h"
 #include "service/form_words.h"
@@ -471,7 +472,9 @@ form_pages_make(const struct form_row *row, const json_t *fields, struct form_pa
 {
     char              complaint[FIELD_COMPLAINT_MAX];
     json_t           *theme = json_loads(row->theme, 0, NULL);
-    struct form_text  text = { row->language, row->title, row->intro, row->button, row->success_message, fields, theme };
+    bool              says_nothing = row->confirm != 0 && row->success_message[0] == '\0';
+    const char       *success = says_nothing ? confirm_words(row->language)->mailed : row->success_message;
+    struct form_text  text = { row->language, row->title, row->intro, row->button, success, fields, theme };
     struct tracker_str definition;
     bool              good;
 

@@ -6,6 +6,7 @@
 #include "app/log.h"
 #include "service/attribute.h"
 #include "service/lead_assign.h"
+#include "service/lead_confirm.h"
 #include "service/lead_convert.h"
 #include "service/lead_person.h"
 #include "store/catalog.h"
@@ -35,6 +36,7 @@ static bool           decide_one(const struct service *service, struct fact_key 
 static enum db_result decide_fact(struct db *db, void *ctx);
 static enum db_result judge(struct db *db, struct decision *d);
 static enum db_result repeat(struct db *db, struct decision *d, const struct lead_decided *first);
+static enum db_result ask_again(struct db *db, struct decision *d, bool *done);
 static enum db_result refuse_duplicate(struct db *db, struct decision *d, bool *done);
 static enum db_result create(struct db *db, struct decision *d);
 static enum db_result conclude(struct db *db, struct decision *d, const char *outcome, const char *reason);
@@ -189,6 +191,13 @@ is_test(const struct decision *d)
     return (d->fact.flags & TRACKER_LEAD_TEST) != 0 || d->sender.test;
 }
 
+/* Double opt-in: a mail first. */
+static bool
+asks_first(const struct decision *d)
+{
+    return d->sender.confirm && !is_test(d);
+}
+
 static enum db_result
 judge(struct db *db, struct decision *d)
 {
@@ -207,14 +216,16 @@ judge(struct db *db, struct decision *d)
         return repeat(db, d, &first);
     if (rc != DB_DONE)
         return rc;
-    if (!d->person.email_valid && !d->person.phone_valid) {
+    if (!d->person.email_valid && (!d->person.phone_valid || asks_first(d))) {
         reason = d->person.email[0] != '\0'   ? "email_invalid"
                  : d->person.phone[0] != '\0' ? "phone_invalid"
                                               : "contact_missing";
         d->verdict.verdict = TRACKER_LEAD_INVALID;
         return conclude(db, d, "invalid", reason);
     }
-    rc = refuse_duplicate(db, d, &done);
+    rc = ask_again(db, d, &done);
+    if (rc == DB_OK && !done)
+        rc = refuse_duplicate(db, d, &done);
     return rc != DB_OK || done ? rc : create(db, d);
 }
 
@@ -284,22 +295,53 @@ who(const struct decision *d)
     };
 }
 
+/* Who was asked and has not answered: another mail, no other lead; or a form could fill somebody's mailbox. */
+static enum db_result
+ask_again(struct db *db, struct decision *d, bool *done)
+{
+    struct lead_row waiting;
+    int64_t         id = 0;
+    enum db_result  rc = DB_OK;
+
+    if (asks_first(d))
+        rc = lead_unconfirmed_of(db, d->fact.program_id, d->person.email_key, &id);
+    if (rc != DB_OK || id == 0)
+        return rc;
+    rc = row_load(db, &lead_table, id, &waiting);
+    if (rc != DB_ROW)
+        return rc == DB_DONE ? DB_CORRUPT : rc;
+    rc = lead_confirm_ask(d->service, db, &waiting);
+    d->log.lead_id = id;
+    d->verdict.verdict = TRACKER_LEAD_DUPLICATE;
+    tell_lead(d, waiting.uid, true);
+    row_free(&lead_table, &waiting);
+    *done = true;
+    return rc == DB_OK ? conclude(db, d, "duplicate", "unconfirmed") : rc;
+}
+
+/* Whose lead the person is already, as the settings have it. */
+static enum db_result
+find_first(struct db *db, struct decision *d, bool *allow, bool *by_phone)
+{
+    struct lead_person person = who(d);
+    enum db_result     rc = setting_is(db, "leads_duplicate_scope", "source", &person.within_source);
+
+    if (rc == DB_OK)
+        rc = setting_is(db, "leads_duplicates", "allow", allow);
+    return rc == DB_OK ? lead_first_of(db, &person, &d->lead.duplicate_of, by_phone) : rc;
+}
+
 /* Where duplicates are allowed, the lead remembers whose it is. */
 static enum db_result
 refuse_duplicate(struct db *db, struct decision *d, bool *done)
 {
-    struct lead_person person = who(d);
-    struct lead_row    first;
-    bool               allow = false, by_phone = false;
-    enum db_result     rc;
+    struct lead_row first;
+    bool            allow = false, by_phone = false;
+    enum db_result  rc;
 
     if (is_test(d))
         return DB_OK;
-    rc = setting_is(db, "leads_duplicate_scope", "source", &person.within_source);
-    if (rc == DB_OK)
-        rc = setting_is(db, "leads_duplicates", "allow", &allow);
-    if (rc == DB_OK)
-        rc = lead_first_of(db, &person, &d->lead.duplicate_of, &by_phone);
+    rc = find_first(db, d, &allow, &by_phone);
     if (rc != DB_OK || d->lead.duplicate_of == 0 || allow)
         return rc;
     rc = row_load(db, &lead_table, d->lead.duplicate_of, &first);
@@ -414,7 +456,7 @@ fill(struct decision *d)
     lead->seq = d->key.seq;
     lead->uid = d->fact.uid;
     lead->kind = or_empty(d->log.kind);
-    lead->status = or_empty("new");
+    lead->status = or_empty(asks_first(d) ? "unconfirmed" : "new");
     lead->first_name = or_empty(d->person.first_name);
     lead->last_name = or_empty(d->person.last_name);
     lead->email = or_empty(d->person.email);
@@ -441,12 +483,21 @@ open_account(struct db *db, const struct decision *d)
     return lead_convert(db, &d->lead, d->service->now_us(), &conversion, NULL);
 }
 
+/* What a lead that is one leads to. */
+static enum db_result
+settle(struct db *db, struct decision *d)
+{
+    enum db_result rc = refer_lead(db, d);
+
+    return rc == DB_OK ? open_account(db, d) : rc;
+}
+
 static enum db_result
 create(struct db *db, struct decision *d)
 {
     struct lead_person person;
     uint64_t           arrived_us = (uint64_t) d->fact.time_ms * 1000;
-    bool               existing = false;
+    bool               existing = false, asks = asks_first(d);
     enum db_result     rc;
 
     if (!fill(d))
@@ -456,21 +507,65 @@ create(struct db *db, struct decision *d)
     if (rc == DB_OK)
         rc = lead_has_trader(db, &person, &existing);
     d->lead.existing = existing;
-    if (rc == DB_OK)
+    if (rc == DB_OK && !asks)
         rc = lead_assign(db, &d->lead, arrived_us);
     if (rc == DB_OK)
         rc = row_insert(db, &lead_table, &d->lead, arrived_us);
     if (rc == DB_OK)
-        rc = refer_lead(db, d);
-    if (rc == DB_OK)
-        rc = open_account(db, d);
+        rc = asks ? lead_confirm_ask(d->service, db, &d->lead) : settle(db, d);
     if (rc != DB_OK)
         return rc;
     d->log.lead_id = d->lead.id;
     d->log.affiliate_id = d->lead.affiliate_id;
     d->log.agent_id = d->lead.agent_id;
     d->log.department_id = d->lead.department_id;
-    d->verdict.verdict = TRACKER_LEAD_CREATED;
+    d->verdict.verdict = asks ? TRACKER_LEAD_PENDING : TRACKER_LEAD_CREATED;
     tell_lead(d, d->fact.uid, existing || d->lead.duplicate_of != 0 || is_test(d));
-    return conclude(db, d, "created", d->lead.duplicate_of != 0 ? "duplicate_allowed" : "");
+    return conclude(db, d, asks ? "pending" : "created", d->lead.duplicate_of != 0 ? "duplicate_allowed" : "");
+}
+
+/* ---- a lead whose mail was confirmed ---- */
+
+/* The row as it will be; its texts stay the caller's. */
+static enum db_result
+confirm(struct db *db, struct decision *d)
+{
+    struct lead_person person = who(d);
+    bool               allow = false, by_phone = false, existing = false, rejected;
+    enum db_result     rc = find_first(db, d, &allow, &by_phone);
+
+    rejected = d->lead.duplicate_of != 0 && !allow;
+    if (rc == DB_OK)
+        rc = lead_has_trader(db, &person, &existing);
+    if (rc == DB_OK && !rejected && d->lead.agent_id == 0 && d->lead.department_id == 0) /* else by hand already */
+        rc = lead_assign(db, &d->lead, (uint64_t) d->fact.time_ms * 1000);
+    if (rc != DB_OK)
+        return rc;
+    d->lead.existing = existing;
+    d->lead.status = or_empty(rejected ? "rejected" : "new");
+    d->lead.confirmed_us = (int64_t) d->service->now_us();
+    d->lead.version++;
+    rc = row_update(db, &lead_table, &d->lead, (uint64_t) d->lead.confirmed_us);
+    if (rc == DB_OK)
+        rc = lead_log_assign(db, d->key.journal_id, d->key.seq, d->lead.agent_id, d->lead.department_id);
+    return rc == DB_OK && !rejected ? settle(db, d) : rc;
+}
+
+enum db_result
+lead_decide_confirmed(const struct service *service, struct db *db, const struct lead_row *lead)
+{
+    struct decision d = { .service = service, .key = { lead->journal_id, lead->seq } };
+    enum db_result  rc = lead_fact_pending(db, d.key, &d.fact);
+
+    if (rc != DB_ROW)
+        return rc == DB_DONE ? DB_CORRUPT : rc;
+    rc = person_read(d.fact.fields, &d.person) ? lead_sender_form(db, d.fact.form_id, &d.sender) : DB_CORRUPT;
+    d.lead = *lead;
+    if (rc == DB_ROW)
+        rc = confirm(db, &d);
+    else if (rc == DB_DONE)
+        rc = DB_CORRUPT;
+    d.lead.fields = NULL; /* the caller's */
+    forget(&d);
+    return rc;
 }

@@ -8,6 +8,7 @@
 #define AFFILIATED_SERVICE_LEAD_DECIDE_H
 
 #include "service/service.h"
+#include "store/lead.h"
 #include "tracker_lead.h"
 
 /* Called after the commit: what is to be told of that lead. */
@@ -18,5 +19,11 @@ typedef void (*lead_told)(void *ctx, const uint8_t id[TRACKER_LEAD_ID_LEN], cons
  * times is set aside as 'failed', and its row in the log says so.
  */
 int lead_decide(const struct service *service, int limit, lead_told told, void *ctx);
+
+/*
+ * The mail of an unconfirmed lead was confirmed (lead_confirm.h), in that transaction: assigned and paid for like any
+ * other from here on, or rejected, where its person has become somebody else's lead meanwhile.
+ */
+enum db_result lead_decide_confirmed(const struct service *service, struct db *db, const struct lead_row *lead);
 
 #endif

@@ -373,6 +373,7 @@ make_form(void *ctx, const struct snapshot_form *row)
     struct making  *making = ctx;
     struct form_row texts = { .language = (char *) row->language, .title = (char *) row->title, .intro = (char *) row->intro,
                               .button = (char *) row->button, .success_message = (char *) row->success_message,
+                              .confirm = row->confirm,
                               .theme = (char *) row->theme };
     struct form_lists lists = { ancestors_sources(row->frame_ancestors), origins_lines(row->origins) };
     json_t           *fields = json_loads(row->fields, 0, NULL);

@@ -80,6 +80,7 @@ static const struct row_column form_columns[] = {
     { "theme", ROW_TEXT, AT(form_row, theme) },
     { "min_fill_s", ROW_INT, AT(form_row, min_fill_s) },
     { "rate_minute", ROW_INT, AT(form_row, rate_minute) },
+    { "confirm", ROW_INT, AT(form_row, confirm) },
     { "state", ROW_TEXT, AT(form_row, state) },
     { NULL, ROW_INT, 0 },
 };
@@ -87,9 +88,10 @@ const struct row_table form_table =
     ROW_TABLE_DATED("forms",
                     "version, program_id, key, name, source_id, affiliate_id, account, fields, language, title, intro,"
                     " button, success_message, after_submit, after_url, frame_ancestors, origins, theme, min_fill_s,"
-                    " rate_minute, state",
-                    "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21",
-                    "$22", "$23", form_columns, struct form_row);
+                    " rate_minute, confirm, state",
+                    "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,"
+                    " $22",
+                    "$23", "$24", form_columns, struct form_row);
 
 enum db_result
 custom_field_type(struct db *db, const char *name, char **type)

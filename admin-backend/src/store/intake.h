@@ -28,6 +28,7 @@ struct custom_field_row {
 struct form_row {
     int64_t id, version, program_id, source_id, affiliate_id; /* the last two 0: none */
     int64_t min_fill_s, rate_minute;                          /* rate 0: no limit */
+    int64_t confirm;                                          /* double opt-in */
     char   *key, *name, *account, *state;
     char   *fields;                                           /* JSON array, service/form_definition.h */
     char   *language, *title, *intro, *button, *success_message;

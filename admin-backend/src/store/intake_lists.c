@@ -161,6 +161,7 @@ const struct list_spec form_list = {
               " f.title AS title, f.intro AS intro, f.button AS button, f.success_message AS success_message,"
               " f.after_submit AS after_submit, f.after_url AS after_url, f.frame_ancestors AS frame_ancestors,"
               " f.origins AS origins, f.theme AS theme, f.min_fill_s AS min_fill_s, f.rate_minute AS rate_minute,"
+              " f.confirm AS confirm,"
               " f.state AS state, f.created_us AS created_us, f.updated_us AS updated_us, f.version AS version"
               " FROM forms f LEFT JOIN lead_sources s ON s.id = f.source_id",
     .from = " FROM forms f",
@@ -175,7 +176,7 @@ static json_t *
 form_view(struct db_stmt *row)
 {
     return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I,"
-                     " s:o, s:o, s:o, s:I}",
+                     " s:b, s:o, s:o, s:o, s:I}",
                      "id", view_column_id(row, "id"),
                      "key", view_column_text(row, "key"),
                      "name", view_column_text(row, "name"),
@@ -196,6 +197,7 @@ form_view(struct db_stmt *row)
                      "theme", view_column_json(row, "theme"),
                      "min_fill_s", (json_int_t) db_int(row, "min_fill_s"),
                      "rate_per_minute", (json_int_t) db_int(row, "rate_minute"),
+                     "double_opt_in", db_int(row, "confirm") != 0,
                      "state", view_column_text(row, "state"),
                      "created_at", view_column_time(row, "created_us"),
                      "updated_at", view_column_time(row, "updated_us"),

@@ -80,12 +80,12 @@ first_by(struct db *db, const struct lead_person *person, bool phone, int64_t *i
     if ((phone ? person->phone_key : person->email_key) == NULL)
         return DB_OK;
     rc = phone ? db_query(db, &row,
-                          "SELECT id FROM leads WHERE program_id = $1 AND phone_key = $2 AND test = 0"
+                          "SELECT id FROM leads WHERE program_id = $1 AND phone_key = $2 AND test = 0 AND status <> 'unconfirmed'"
                           " AND ($3 = 0 OR COALESCE(source_id, 0) = $4) ORDER BY id LIMIT 1",
                           "isii", person->program_id, person->phone_key, (int64_t) person->within_source,
                           person->source_id)
                : db_query(db, &row,
-                          "SELECT id FROM leads WHERE program_id = $1 AND email_key = $2 AND test = 0"
+                          "SELECT id FROM leads WHERE program_id = $1 AND email_key = $2 AND test = 0 AND status <> 'unconfirmed'"
                           " AND ($3 = 0 OR COALESCE(source_id, 0) = $4) ORDER BY id LIMIT 1",
                           "isii", person->program_id, person->email_key, (int64_t) person->within_source,
                           person->source_id);
@@ -103,6 +103,21 @@ lead_first_of(struct db *db, const struct lead_person *person, int64_t *id, bool
 
     *by_phone = rc == DB_OK && *id == 0;
     return *by_phone ? first_by(db, person, true, id) : rc;
+}
+
+enum db_result
+lead_unconfirmed_of(struct db *db, int64_t program_id, const char *email_key, int64_t *id)
+{
+    struct db_stmt *row;
+    enum db_result  rc = db_query(db, &row,
+                                  "SELECT id FROM leads WHERE program_id = $1 AND email_key = $2 AND test = 0"
+                                   " AND status = 'unconfirmed' ORDER BY id LIMIT 1",
+                                  "is", program_id, email_key);
+
+    *id = rc == DB_ROW ? db_int(row, "id") : 0;
+    if (rc == DB_ROW)
+        db_end(row);
+    return rc == DB_ROW || rc == DB_DONE ? DB_OK : rc;
 }
 
 enum db_result
@@ -131,6 +146,7 @@ read_sender(enum db_result rc, struct db_stmt *row, struct lead_sender *out)
     out->source_id = db_int(row, "source_id");
     out->test = db_int(row, "test") != 0;
     out->cpa = strcmp(db_text(row, "account"), "cpa") == 0;
+    out->confirm = db_int(row, "confirm") != 0;
     db_end(row);
     return rc;
 }
@@ -139,7 +155,8 @@ enum db_result
 lead_sender_api_user(struct db *db, int64_t id, struct lead_sender *out)
 {
     struct db_stmt *row = NULL;
-    enum db_result  rc = db_query(db, &row, "SELECT source_id, account, test FROM api_users WHERE id = $1", "i", id);
+    enum db_result  rc = db_query(db, &row,
+                                  "SELECT source_id, account, test, 0 AS confirm FROM api_users WHERE id = $1", "i", id);
 
     return read_sender(rc, row, out);
 }
@@ -148,7 +165,7 @@ enum db_result
 lead_sender_form(struct db *db, int64_t id, struct lead_sender *out)
 {
     struct db_stmt *row = NULL;
-    enum db_result  rc = db_query(db, &row, "SELECT source_id, account, 0 AS test FROM forms WHERE id = $1", "i", id);
+    enum db_result  rc = db_query(db, &row, "SELECT source_id, account, 0 AS test, confirm FROM forms WHERE id = $1", "i", id);
 
     return read_sender(rc, row, out);
 }
@@ -192,6 +209,24 @@ lead_log_insert(struct db *db, const struct lead_log_row *log)
     db_bind_text(row, 14, log->verdict);
     db_bind_text(row, 15, log->reason);
     db_bind_text(row, 16, log->email);
+    rc = db_step(row);
+    db_end(row);
+    return rc == DB_DONE ? DB_OK : rc;
+}
+
+enum db_result
+lead_log_assign(struct db *db, int64_t journal_id, int64_t seq, int64_t agent_id, int64_t department_id)
+{
+    struct db_stmt *row = db_prepare(db, "UPDATE lead_log SET agent_id = $3, department_id = $4"
+                                         " WHERE journal_id = $1 AND seq = $2");
+    enum db_result  rc;
+
+    if (row == NULL)
+        return DB_FAILED;
+    db_bind_int(row, 1, journal_id);
+    db_bind_int(row, 2, seq);
+    bind_id(row, 3, agent_id);
+    bind_id(row, 4, department_id);
     rc = db_step(row);
     db_end(row);
     return rc == DB_DONE ? DB_OK : rc;

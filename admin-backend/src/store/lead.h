@@ -32,8 +32,13 @@ struct lead_person {
     bool        within_source;         /* else the whole program */
     const char *email_key, *phone_key; /* NULL: none */
 };
-/* The first lead of that person that is no test; *id 0: there is none. *by_phone: the phone says so, the e-mail not. */
+/*
+ * The first lead of that person that is neither a test nor unconfirmed; *id 0: there is none. *by_phone: the phone says
+ * so, the e-mail not.
+ */
 enum db_result lead_first_of(struct db *db, const struct lead_person *person, int64_t *id, bool *by_phone);
+/* One of that program and e-mail that waits to be confirmed; *id 0: there is none. */
+enum db_result lead_unconfirmed_of(struct db *db, int64_t program_id, const char *email_key, int64_t *id);
 /* Whether the program's platform knows that person as a trader. */
 enum db_result lead_has_trader(struct db *db, const struct lead_person *person, bool *has);
 
@@ -43,6 +48,7 @@ enum db_result lead_has_trader(struct db *db, const struct lead_person *person, 
 struct lead_sender {
     int64_t source_id; /* 0: none */
     bool    test, cpa; /* cpa: each becomes a trader with an account */
+    bool    confirm;   /* double opt-in */
 };
 /* DB_ROW, or DB_DONE: there is none. */
 enum db_result lead_sender_api_user(struct db *db, int64_t id, struct lead_sender *out);
@@ -57,6 +63,8 @@ struct lead_log_row {
     const char *uid, *kind, *verdict, *reason, *email;
 };
 enum db_result lead_log_insert(struct db *db, const struct lead_log_row *row);
+/* Who got the lead later than it came. */
+enum db_result lead_log_assign(struct db *db, int64_t journal_id, int64_t seq, int64_t agent_id, int64_t department_id);
 
 /* What a decided fact led to: its lead, or the one it is a duplicate of. */
 struct lead_outcome {

@@ -166,20 +166,12 @@ copy_content(struct db_stmt *row, uint8_t out[16])
     return true;
 }
 
-enum db_result
-lead_fact_read(struct db *db, struct fact_key key, struct lead_fact *out)
+/* Ends the row. */
+static enum db_result
+read_fact(struct db_stmt *row, struct fact_key key, struct lead_fact *out)
 {
-    struct db_stmt *row;
-    bool            sound;
-    enum db_result  rc = db_query(db, &row,
-                                  "SELECT time_ms, received_ms, program_id, lead_uid, kind, auth, api_user_id, form_id,"
-                                   " affiliate_id, flags, content, idempotency_key, click_id, cookie_first,"
-                                   " cookie_last, language, fields, tries FROM lead_facts"
-                                   " WHERE journal_id = $1 AND seq = $2 AND outcome IS NULL",
-                                  "ii", key.journal_id, key.seq);
+    bool sound;
 
-    if (rc != DB_ROW)
-        return rc;
     *out = (struct lead_fact){
         .key = key,
         .time_ms = db_int(row, "time_ms"),
@@ -207,6 +199,29 @@ lead_fact_read(struct db *db, struct fact_key key, struct lead_fact *out)
         *out = (struct lead_fact){ .key = key, .kind = TRACKER_LEAD_API };
     }
     return sound ? DB_ROW : DB_CORRUPT;
+}
+
+#define SELECT_FACT                                                                                                  \
+    "SELECT time_ms, received_ms, program_id, lead_uid, kind, auth, api_user_id, form_id, affiliate_id, flags, content,"  \
+    " idempotency_key, click_id, cookie_first, cookie_last, language, fields, tries FROM lead_facts"                 \
+    " WHERE journal_id = $1 AND seq = $2 AND "
+
+enum db_result
+lead_fact_read(struct db *db, struct fact_key key, struct lead_fact *out)
+{
+    struct db_stmt *row;
+    enum db_result  rc = db_query(db, &row, SELECT_FACT "outcome IS NULL", "ii", key.journal_id, key.seq);
+
+    return rc == DB_ROW ? read_fact(row, key, out) : rc;
+}
+
+enum db_result
+lead_fact_pending(struct db *db, struct fact_key key, struct lead_fact *out)
+{
+    struct db_stmt *row;
+    enum db_result  rc = db_query(db, &row, SELECT_FACT "outcome = 'pending'", "ii", key.journal_id, key.seq);
+
+    return rc == DB_ROW ? read_fact(row, key, out) : rc;
 }
 
 void

@@ -60,6 +60,8 @@ struct lead_fact {
 enum db_result lead_fact_open(struct db *db, uint64_t now_us, struct fact_key *keys, int *count);
 /* DB_ROW when there and still undecided, DB_DONE when somebody was faster. Impossible columns: DB_CORRUPT, *out empty. */
 enum db_result lead_fact_read(struct db *db, struct fact_key key, struct lead_fact *out);
+/* The same of one that was decided to wait for its mail to be confirmed. */
+enum db_result lead_fact_pending(struct db *db, struct fact_key key, struct lead_fact *out);
 void           lead_fact_free(struct lead_fact *fact);
 /* outcome: see lead_facts.outcome. */
 enum db_result lead_fact_close(struct db *db, struct fact_key key, const char *outcome);

@@ -71,6 +71,47 @@ lead_erase_person(struct db *db, int64_t id, const char *uid, uint64_t now_us)
     return rc == DB_OK ? erase_answers(db, id, uid) : rc;
 }
 
+struct stale_lead {
+    int64_t id;
+    char    uid[33];
+};
+
+static enum db_result
+find_unconfirmed(struct db *db, uint64_t before_us, struct stale_lead *leads, int *count)
+{
+    struct db_stmt *row = db_prepare(db, "SELECT id, uid FROM leads WHERE status = 'unconfirmed' AND created_us < $1"
+                                         " ORDER BY created_us, id LIMIT $2");
+    int             room = *count;
+    enum db_result  rc;
+
+    *count = 0;
+    if (row == NULL)
+        return DB_FAILED;
+    db_bind_int(row, 1, (int64_t) before_us);
+    db_bind_int(row, 2, room);
+    while ((rc = db_step(row)) == DB_ROW && *count < room) {
+        leads[*count].id = db_int(row, "id");
+        snprintf(leads[(*count)++].uid, sizeof(leads[0].uid), "%s", db_text(row, "uid"));
+    }
+    db_end(row);
+    return rc == DB_DONE || rc == DB_ROW ? DB_OK : rc;
+}
+
+enum db_result
+lead_erase_unconfirmed(struct db *db, uint64_t before_us, uint64_t now_us, int limit)
+{
+    struct stale_lead leads[100];
+    int               count = limit < 100 ? limit : 100;
+    enum db_result    rc = find_unconfirmed(db, before_us, leads, &count);
+
+    for (int i = 0; rc == DB_OK && i < count; i++) {
+        rc = lead_erase_person(db, leads[i].id, leads[i].uid, now_us);
+        if (rc == DB_OK)
+            rc = db_exec(db, "UPDATE leads SET status = 'rejected' WHERE id = $1", "i", leads[i].id);
+    }
+    return rc;
+}
+
 enum db_result
 trader_has_other_leads(struct db *db, int64_t trader_id, int64_t lead_id, bool *has)
 {

@@ -408,25 +408,35 @@ static const struct {
       "SELECT 'the record ' || f.journal_id || ':' || f.seq || ' became a lead, there are ' || COUNT(l.id) AS text"
       " FROM lead_facts f LEFT JOIN leads l ON l.journal_id = f.journal_id AND l.seq = f.seq AND l.uid = f.lead_uid"
       "  AND l.program_id = f.program_id"
-      " WHERE f.outcome = 'created' GROUP BY f.journal_id, f.seq HAVING COUNT(l.id) <> 1 ORDER BY f.journal_id, f.seq" },
+      " WHERE f.outcome IN ('created', 'pending') GROUP BY f.journal_id, f.seq HAVING COUNT(l.id) <> 1"
+      " ORDER BY f.journal_id, f.seq" },
     { 24, false,
       "SELECT 'lead ' || l.id || ' has no record that it is made of' AS text FROM leads l"
-      " LEFT JOIN lead_facts f ON f.journal_id = l.journal_id AND f.seq = l.seq AND f.outcome = 'created'"
+      " LEFT JOIN lead_facts f ON f.journal_id = l.journal_id AND f.seq = l.seq"
+      "  AND f.outcome IN ('created', 'pending')"
       " WHERE l.kind <> 'manual' AND f.seq IS NULL ORDER BY l.id" },
     { 24, false,
       "SELECT 'the log does not say how lead ' || l.id || ' came to be' AS text FROM leads l WHERE l.kind <> 'manual'"
-      " AND NOT EXISTS (SELECT 1 FROM lead_log x WHERE x.lead_id = l.id AND x.verdict = 'created'"
+      " AND NOT EXISTS (SELECT 1 FROM lead_log x WHERE x.lead_id = l.id AND x.verdict IN ('created', 'pending')"
       "  AND x.journal_id = l.journal_id AND x.seq = l.seq) ORDER BY l.id" },
     { 24, false,
       "SELECT 'line ' || x.id || ' of the leads log is a ' || x.verdict || ' of no lead' AS text FROM lead_log x"
-      " LEFT JOIN leads l ON l.id = x.lead_id WHERE x.verdict IN ('created', 'duplicate') AND l.id IS NULL ORDER BY x.id" },
+      " LEFT JOIN leads l ON l.id = x.lead_id WHERE x.verdict IN ('created', 'pending', 'duplicate')"
+      " AND l.id IS NULL ORDER BY x.id" },
     { 24, false,
       "SELECT COUNT(*) || ' leads of one sender have the idempotency key of lead ' || MIN(id) AS text FROM leads"
       " WHERE idempotency_key IS NOT NULL AND kind <> 'manual'"
       " GROUP BY kind, api_user_id, form_id, idempotency_key HAVING COUNT(*) > 1 ORDER BY MIN(id)" },
     { 24, false,
       "SELECT 'lead ' || l.id || ' is a duplicate of itself, of a later one or of another program''s' AS text FROM leads l"
-      " JOIN leads d ON d.id = l.duplicate_of WHERE d.id >= l.id OR d.program_id <> l.program_id ORDER BY l.id" },
+      " JOIN leads d ON d.id = l.duplicate_of WHERE d.id = l.id OR (d.id > l.id AND l.confirmed_us IS NULL)"
+      " OR d.program_id <> l.program_id ORDER BY l.id" },
+    { 24, false,
+      "SELECT 'lead ' || l.id || ' was never confirmed, and is somebody''s earning' AS text FROM leads l"
+      " JOIN lead_facts f ON f.journal_id = l.journal_id AND f.seq = l.seq AND f.outcome = 'pending'"
+      " WHERE l.confirmed_us IS NULL AND (l.trader_id IS NOT NULL"
+      "  OR l.status NOT IN ('unconfirmed', 'rejected')"
+      "  OR EXISTS (SELECT 1 FROM conversion_facts c WHERE c.lead_id = l.id)) ORDER BY l.id" },
     { 24, false,
       "SELECT 'referral ' || r.id || ' is of a lead that is not there, or not its conversion''s' AS text FROM referrals r"
       " LEFT JOIN conversions v ON v.id = r.conversion_id LEFT JOIN leads l ON l.id = v.lead_id"

@@ -12,6 +12,7 @@
  *     forget                          what `work` does now and then to what is over
  *     watch TEXT                      from now on; see `left`
  *     left                            {"blocks": how many JSON let go, "unwiped": how many of them held TEXT}
+ *     fill FORM FIELDS                a form is sent, as `lead` has it: {"id", "verdict"}
  *     write NAME ADDRESS SUBJECT      a mail into the outbox, good for two days: {"id"}
  *     mail URL FROM                   what is due goes there, once: {"well"}
  *     run SQL                         for what no route does yet
@@ -26,6 +27,7 @@
 #include "app/json_memory.h"
 #include "http/server.h"
 #include "mail/sender.h"
+#include "service/lead_confirm.h"
 #include "service/people.h"
 #include "tracker_token.h"
 
@@ -204,6 +206,15 @@ sent(struct leads *l, int64_t api_user, int64_t affiliate, const char *key, cons
 }
 
 static json_t *
+filled(struct leads *l, int64_t form, const char *fields)
+{
+    l->told = 0;
+    say_lead(l, (struct said){ .fields = fields, .form = form });
+    decide_all(l);
+    return json_pack("{s:s, s:i}", "id", l->verdicts[0].uid, "verdict", l->verdicts[0].verdict.verdict);
+}
+
+static json_t *
 passed(struct money *m, unsigned use, unsigned owner, unsigned seconds, const char *uid)
 {
     struct tracker_pass pass = { .use = (uint8_t) use, .owner = owner, .expires_s = clock_us / SECOND_US + seconds };
@@ -231,6 +242,8 @@ obey(struct leads *l, const char *line)
         return refunded(m, amount, currency, txid, refund_id);
     else if (sscanf(line, "lead %llu %llu %63s %511[^\n]", &number, &other, txid, fields) == 4)
         return sent(l, (int64_t) number, (int64_t) other, txid, fields);
+    else if (sscanf(line, "fill %llu %511[^\n]", &number, fields) == 2)
+        return filled(l, (int64_t) number, fields);
     else if (sscanf(line, "pass %u %u %u %63s", &use, &owner, &seconds, txid) == 4)
         return passed(m, use, owner, seconds, txid);
     else if (sscanf(line, "write %63s %511s %1023[^\n]", txid, fields, subject) == 3)
@@ -244,7 +257,7 @@ obey(struct leads *l, const char *line)
     else if (strcmp(line, "left\n") == 0)
         return json_pack("{s:i, s:i}", "blocks", blocks, "unwiped", unwiped);
     else if (strcmp(line, "forget\n") == 0)
-        people_forget(m->service), outbox_forget(m->service);
+        people_forget(m->service), outbox_forget(m->service), lead_confirm_forget(m->service);
     else if (strncmp(line, "run ", 4) == 0)
         test_run(m->base.pool, line + 4);
     else

@@ -1,0 +1,128 @@
+#include "service/confirm_words.h"
+
+#include <string.h>
+
+static const struct confirm_words languages[] = {
+    {
+        .language = "en",
+        .mailed = "We have sent you an e-mail. Please follow the link in it to confirm your address.",
+        .subject = "Please confirm your e-mail address",
+        .entered = "Somebody entered your e-mail address here:",
+        .please = "If that was you, please confirm it:",
+        .ignore = "The link is good for 48 hours. If it was not you, do nothing: the details are deleted then.",
+        .button = "Confirm address",
+        .question = "Please confirm that you want to send us your details.",
+        .done_title = "Thank you",
+        .done = "Your address is confirmed. You may close this page.",
+        .over_title = "This link does not work",
+        .over = "It is incomplete or too old. Please fill in the form once more.",
+    },
+    {
+        .language = "de",
+        .mailed = "Wir haben Ihnen eine E-Mail geschickt. Bitte folgen Sie dem Link darin, um Ihre Adresse zu bestätigen.",
+        .subject = "Bitte bestätigen Sie Ihre E-Mail-Adresse",
+        .entered = "Jemand hat Ihre E-Mail-Adresse hier eingetragen:",
+        .please = "Wenn Sie das waren, bestätigen Sie sie bitte:",
+        .ignore = "Der Link gilt 48 Stunden. Wenn Sie es nicht waren, tun Sie nichts: Die Angaben werden dann gelöscht.",
+        .button = "Adresse bestätigen",
+        .question = "Bitte bestätigen Sie, dass Sie uns Ihre Angaben senden möchten.",
+        .done_title = "Vielen Dank",
+        .done = "Ihre Adresse ist bestätigt. Sie können diese Seite schließen.",
+        .over_title = "Dieser Link gilt nicht",
+        .over = "Er ist unvollständig oder zu alt. Bitte füllen Sie das Formular noch einmal aus.",
+    },
+    {
+        .language = "es",
+        .mailed = "Le hemos enviado un correo. Siga el enlace que contiene para confirmar su dirección.",
+        .subject = "Confirme su dirección de correo",
+        .entered = "Alguien ha introducido su dirección de correo aquí:",
+        .please = "Si ha sido usted, confírmela:",
+        .ignore = "El enlace es válido durante 48 horas. Si no ha sido usted, no haga nada: los datos se borrarán.",
+        .button = "Confirmar dirección",
+        .question = "Confirme que desea enviarnos sus datos.",
+        .done_title = "Gracias",
+        .done = "Su dirección está confirmada. Puede cerrar esta página.",
+        .over_title = "Este enlace no es válido",
+        .over = "Está incompleto o es demasiado antiguo. Rellene el formulario otra vez.",
+    },
+    {
+        .language = "fr",
+        .mailed = "Nous vous avons envoyé un e-mail. Veuillez suivre le lien qu’il contient pour confirmer votre adresse.",
+        .subject = "Veuillez confirmer votre adresse e-mail",
+        .entered = "Quelqu’un a saisi votre adresse e-mail ici :",
+        .please = "Si c’était vous, veuillez la confirmer :",
+        .ignore = "Le lien est valable 48 heures. Si ce n’était pas vous, ne faites rien : les données seront effacées.",
+        .button = "Confirmer l’adresse",
+        .question = "Veuillez confirmer que vous souhaitez nous envoyer vos données.",
+        .done_title = "Merci",
+        .done = "Votre adresse est confirmée. Vous pouvez fermer cette page.",
+        .over_title = "Ce lien ne fonctionne pas",
+        .over = "Il est incomplet ou trop ancien. Veuillez remplir le formulaire encore une fois.",
+    },
+    {
+        .language = "it",
+        .mailed = "Le abbiamo inviato un’e-mail. Segua il link che contiene per confermare il suo indirizzo.",
+        .subject = "Confermi il suo indirizzo e-mail",
+        .entered = "Qualcuno ha inserito il suo indirizzo e-mail qui:",
+        .please = "Se è stato lei, lo confermi:",
+        .ignore = "Il link è valido per 48 ore. Se non è stato lei, non faccia nulla: i dati verranno cancellati.",
+        .button = "Conferma indirizzo",
+        .question = "Confermi di volerci inviare i suoi dati.",
+        .done_title = "Grazie",
+        .done = "Il suo indirizzo è confermato. Può chiudere questa pagina.",
+        .over_title = "Questo link non è valido",
+        .over = "È incompleto o troppo vecchio. Compili di nuovo il modulo.",
+    },
+    {
+        .language = "pt",
+        .mailed = "Enviámos-lhe um e-mail. Siga a ligação que contém para confirmar o seu endereço.",
+        .subject = "Confirme o seu endereço de e-mail",
+        .entered = "Alguém introduziu o seu endereço de e-mail aqui:",
+        .please = "Se foi você, confirme-o:",
+        .ignore = "A ligação é válida durante 48 horas. Se não foi você, não faça nada: os dados serão apagados.",
+        .button = "Confirmar endereço",
+        .question = "Confirme que nos quer enviar os seus dados.",
+        .done_title = "Obrigado",
+        .done = "O seu endereço está confirmado. Pode fechar esta página.",
+        .over_title = "Esta ligação não é válida",
+        .over = "Está incompleta ou é demasiado antiga. Preencha o formulário outra vez.",
+    },
+    {
+        .language = "nl",
+        .mailed = "We hebben u een e-mail gestuurd. Volg de link daarin om uw adres te bevestigen.",
+        .subject = "Bevestig uw e-mailadres",
+        .entered = "Iemand heeft uw e-mailadres hier ingevuld:",
+        .please = "Was u dat, bevestig het dan:",
+        .ignore = "De link is 48 uur geldig. Was u het niet, doe dan niets: de gegevens worden gewist.",
+        .button = "Adres bevestigen",
+        .question = "Bevestig dat u ons uw gegevens wilt sturen.",
+        .done_title = "Dank u",
+        .done = "Uw adres is bevestigd. U kunt deze pagina sluiten.",
+        .over_title = "Deze link werkt niet",
+        .over = "Hij is onvolledig of te oud. Vul het formulier opnieuw in.",
+    },
+    {
+        .language = "pl",
+        .mailed = "Wysłaliśmy do Państwa e-mail. Prosimy kliknąć zawarty w nim link, aby potwierdzić adres.",
+        .subject = "Prosimy potwierdzić adres e-mail",
+        .entered = "Ktoś podał tutaj Państwa adres e-mail:",
+        .please = "Jeśli to Państwo, prosimy go potwierdzić:",
+        .ignore = "Link jest ważny 48 godzin. Jeśli to nie Państwo, nic nie trzeba robić: dane zostaną usunięte.",
+        .button = "Potwierdź adres",
+        .question = "Prosimy potwierdzić, że chcą Państwo wysłać nam swoje dane.",
+        .done_title = "Dziękujemy",
+        .done = "Adres został potwierdzony. Można zamknąć tę stronę.",
+        .over_title = "Ten link nie działa",
+        .over = "Jest niepełny lub zbyt stary. Prosimy wypełnić formularz jeszcze raz.",
+    },
+};
+
+const struct confirm_words *
+confirm_words(const char *language)
+{
+    for (unsigned i = 1; i < sizeof(languages) / sizeof(languages[0]); i++) {
+        if (strcmp(languages[i].language, language) == 0)
+            return &languages[i];
+    }
+    return &languages[0];
+}
