@@ -180,7 +180,7 @@ CREATE TABLE lead_facts (
     retry_us     @int@ NOT NULL DEFAULT 0,
     PRIMARY KEY (journal_id, seq)
 ) @clustered@;
-CREATE INDEX lead_facts_open ON lead_facts (retry_us) WHERE outcome IS NULL;
+CREATE INDEX lead_facts_open ON lead_facts (time_ms, journal_id, seq) WHERE outcome IS NULL;
 CREATE INDEX lead_facts_uid ON lead_facts (lead_uid);
 CREATE INDEX lead_facts_key ON lead_facts (idempotency_key) WHERE idempotency_key IS NOT NULL;
 
