@@ -193,7 +193,7 @@ ngx_http_affiliate_stranger_find(const struct tracker_api_call *call, const char
         at = &ngx_http_affiliate_strangers[(hash + i) % NGX_HTTP_AFFILIATE_STRANGERS];
         if (!at->taken
             || (at->code == code && at->api_user == call->api_user && at->ip_len == call->ip.len
-                && ngx_memcmp(at->ip, call->ip.data, at->ip_len) == 0))
+                && (at->ip_len == 0 || ngx_memcmp(at->ip, call->ip.data, at->ip_len) == 0)))
         {
             return at;
         }
@@ -210,7 +210,9 @@ static uint8_t
 ngx_http_affiliate_stranger_text(u_char *out, size_t max, struct tracker_str text)
 {
     text = ngx_http_affiliate_cut(&(ngx_str_t){ text.len, (u_char *) text.data }, max);
-    ngx_memcpy(out, text.data, text.len);
+    if (text.len != 0) { /* of nothing there is no address either */
+        ngx_memcpy(out, text.data, text.len);
+    }
     return (uint8_t) text.len;
 }
 

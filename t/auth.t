@@ -179,16 +179,19 @@ X-Api-Key: ak_reader
 
 === TEST 11: subrequests are not judged, and satisfy any does not open what is refused
 --- config
-location = /page { add_after_body /part; return 200 "page\n"; }
-location = /part { affiliate_auth on; return 200 "part\n"; }
+location = /page { mirror /part; proxy_pass http://127.0.0.1:$server_port/backend; }
+location = /part { affiliate_auth on; proxy_pass http://127.0.0.1:$server_port/backend; }
+location = /status { affiliate_status; }
 location = /any { satisfy any; allow all; affiliate_auth on; proxy_pass http://127.0.0.1:$server_port/backend; }
 location = /backend { return 200 "backend\n"; }
 --- request eval
-["GET /any", "GET /any"]
+["GET /any", "GET /any", "GET /page", "GET /status"]
 --- more_headers eval
-["", "X-Api-Key: ak_reader"]
+["", "X-Api-Key: ak_reader", "", ""]
 --- error_code eval
-[401, 200]
+[401, 200, 200, 200]
+--- response_body_like eval
+["key_missing", "backend", "backend", '"api_calls": 2,\s+"api_passed": 1,\s+"api_refused": 1']
 
 
 
