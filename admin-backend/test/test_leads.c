@@ -11,6 +11,7 @@
 #include <pthread.h>
 
 #include "service/export.h"
+#include "store/lead_work.h"
 
 static int64_t
 count(struct leads *l, const char *what)
@@ -137,6 +138,44 @@ a_retry_is_told_the_same(void **state)
     again = ask(l, (struct said){ .fields = "email=nobody", .key = "k2" });
     assert_int_equal(again.verdict, TRACKER_LEAD_INVALID);
     assert_int_equal(again.flags, TRACKER_VERDICT_REPEATED);
+    must_verify(&l->m);
+}
+
+static enum db_result
+erase_first(struct db *db, void *ctx)
+{
+    return lead_erase_person(db, 1, ctx, test_now_us());
+}
+
+/* Whoever keeps a list of what he sent sends it once more: who was erased does not come back by that. */
+static void
+an_erased_person_stays_erased(void **state)
+{
+    const struct said said[] = {
+        { .fields = "email=ada@example.com&first_name=Ada" },
+        { .fields = "email=ada@example.com&first_name=Eve" }, /* a duplicate */
+    };
+    struct leads          *l = *state;
+    struct tracker_verdict first = ask(l, said[0]), again;
+
+    assert_int_equal(ask(l, said[1]).verdict, TRACKER_LEAD_DUPLICATE);
+    say_lead(l, said[0]); /* not decided yet when he is erased */
+    assert_int_equal(db_write(l->m.base.pool, DB_INTERACTIVE, erase_first, l->verdicts[0].uid), DB_OK);
+    decide_all(l);
+    again = ask(l, said[0]);
+    assert_int_equal(again.verdict, TRACKER_LEAD_CREATED);
+    assert_int_equal(again.flags, TRACKER_VERDICT_REPEATED | TRACKER_VERDICT_EXISTING);
+    assert_memory_equal(again.content, first.content, sizeof(first.content)); /* else the edge calls it another lead's */
+    assert_int_equal(ask(l, said[1]).verdict, TRACKER_LEAD_DUPLICATE);
+    is_logged(l, "repeated", "duplicate");
+    assert_int_equal(count(l, "lead_facts WHERE fields <> '{}'"), 0);
+    assert_int_equal(count(l, "lead_log WHERE email <> ''"), 0);
+    assert_int_equal(count(l, "leads"), 1);
+    must_verify(&l->m);
+
+    /* What he sends himself, later and elsewhere, is a lead as any other. */
+    assert_int_equal(ask(l, (struct said){ .fields = "email=ada@example.com&n=2" }).verdict, TRACKER_LEAD_CREATED);
+    assert_int_equal(count(l, "leads"), 2);
     must_verify(&l->m);
 }
 
@@ -497,6 +536,7 @@ main(void)
         lead_test(one_name_in_one_field),
         lead_test(nobody_can_be_reached),
         lead_test(a_retry_is_told_the_same),
+        lead_test(an_erased_person_stays_erased),
         lead_test(a_key_used_for_something_else_is_a_conflict),
         lead_test(one_person_is_one_lead),
         lead_test(duplicates_within_a_source_or_allowed),

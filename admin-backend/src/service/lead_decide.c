@@ -12,6 +12,7 @@
 #include "store/catalog.h"
 #include "store/lead.h"
 #include "store/lead_fact.h"
+#include "store/lead_work.h"
 
 #define FACTS_AT_ONCE 64
 #define FACT_TRIES    3
@@ -262,6 +263,8 @@ tell_lead(struct decision *d, const char *uid, bool no_autologin)
 /*
  * The first answer again.  A conflict under the first one's own id says so by the first one's content, which is not
  * this one's: what stands in Redis for that id must stay what the first sender is told.
+ *
+ * Of who was erased since, nobody knows any more what was said; whoever sends it once more does not bring him back.
  */
 static enum db_result
 repeat(struct db *db, struct decision *d, const struct lead_decided *first)
@@ -273,13 +276,17 @@ repeat(struct db *db, struct decision *d, const struct lead_decided *first)
 
     if (rc != DB_OK)
         return rc;
+    conflict &= !outcome.erased;
     d->log.lead_id = outcome.lead_id;
     d->verdict.verdict = conflict && !same_id ? TRACKER_LEAD_CONFLICT : verdict_of(first->outcome);
     d->verdict.flags = TRACKER_VERDICT_REPEATED;
-    if (same_id)
+    if (same_id && !outcome.erased)
         memcpy(d->verdict.content, first->content, sizeof(d->verdict.content));
     tell_lead(d, outcome.uid, outcome.no_autologin);
-    return conclude(db, d, conflict ? "conflict" : "repeated", conflict ? "other_content" : first->outcome);
+    if (outcome.erased)
+        d->log.email = "";
+    rc = conclude(db, d, conflict ? "conflict" : "repeated", conflict ? "other_content" : first->outcome);
+    return rc == DB_OK && outcome.erased ? lead_erase_fact(db, d->key.journal_id, d->key.seq) : rc;
 }
 
 /* ---- the same person ---- */

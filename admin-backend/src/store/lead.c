@@ -238,7 +238,7 @@ lead_log_outcome(struct db *db, int64_t journal_id, int64_t seq, struct lead_out
     struct db_stmt *row;
     enum db_result  rc = db_query(db, &row,
                                   "SELECT l.id AS id, l.uid AS uid, l.existing AS existing,"
-                                   " l.duplicate_of AS duplicate_of, l.test AS test"
+                                   " l.duplicate_of AS duplicate_of, l.test AS test, l.erased_us AS erased_us"
                                    " FROM lead_log x JOIN leads l ON l.id = x.lead_id"
                                    " WHERE x.journal_id = $1 AND x.seq = $2",
                                   "ii", journal_id, seq);
@@ -248,7 +248,9 @@ lead_log_outcome(struct db *db, int64_t journal_id, int64_t seq, struct lead_out
         return rc == DB_DONE ? DB_OK : rc;
     out->lead_id = db_int(row, "id");
     snprintf(out->uid, sizeof(out->uid), "%s", db_text(row, "uid"));
-    out->no_autologin = db_int(row, "existing") != 0 || db_int(row, "test") != 0 || !db_is_null(row, "duplicate_of");
+    out->erased = !db_is_null(row, "erased_us");
+    out->no_autologin = out->erased || db_int(row, "existing") != 0 || db_int(row, "test") != 0
+                        || !db_is_null(row, "duplicate_of");
     db_end(row);
     return DB_OK;
 }

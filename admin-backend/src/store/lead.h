@@ -70,7 +70,8 @@ enum db_result lead_log_assign(struct db *db, int64_t journal_id, int64_t seq, i
 struct lead_outcome {
     int64_t lead_id;      /* 0: none */
     char    uid[33];      /* of that lead, or "" */
-    bool    no_autologin; /* the person had an account, or the lead is a test or a duplicate that was allowed */
+    bool    no_autologin; /* the person had an account, or the lead is a test, erased, or a duplicate that was allowed */
+    bool    erased;
 };
 enum db_result lead_log_outcome(struct db *db, int64_t journal_id, int64_t seq, struct lead_outcome *out);
 

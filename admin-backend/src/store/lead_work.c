@@ -28,6 +28,13 @@ static const uint8_t no_content[16];
     "UPDATE lead_facts SET fields = '{}', content = $2, idempotency_key = NULL, click_id = NULL, cookie_first = NULL," \
     " cookie_last = NULL, ip = NULL, ip_form = NULL, user_agent = NULL, referrer = NULL, language = NULL"
 
+enum db_result
+lead_erase_fact(struct db *db, int64_t journal_id, int64_t seq)
+{
+    return db_exec(db, NO_FACT " WHERE journal_id = $1 AND seq = $3", "ibi", journal_id, (const void *) no_content,
+                   sizeof(no_content), seq);
+}
+
 /* The records that became this lead, that repeated it, or that were refused as its duplicates. */
 static enum db_result
 erase_facts(struct db *db, int64_t id, const char *uid)

@@ -19,6 +19,8 @@ enum db_result lead_note_insert(struct db *db, int64_t lead_id, const char *acto
 enum db_result lead_erase_person(struct db *db, int64_t id, const char *uid, uint64_t now_us);
 /* The same of at most `limit` unconfirmed leads that arrived before that: they are rejected, too. */
 enum db_result lead_erase_unconfirmed(struct db *db, uint64_t before_us, uint64_t now_us, int limit);
+/* The same of one record alone. */
+enum db_result lead_erase_fact(struct db *db, int64_t journal_id, int64_t seq);
 /* Adds "submissions" and "conversions": the records behind a lead. */
 enum db_result lead_add_records(struct db *db, int64_t id, json_t *object);
 /* Whether another lead is this trader's. */
