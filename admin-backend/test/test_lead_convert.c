@@ -210,6 +210,40 @@ test_the_lead_outranks_its_click(void **state)
     must_verify(m);
 }
 
+/* Traders' ids can be counted: a browser that named one before there was any neither takes the lead nor hides it. */
+static void
+test_a_guessed_registration_is_the_leads(void **state)
+{
+    struct money *m = *state;
+    int64_t       affiliate = make_affiliate(m, "leads", "approved", m->group), id;
+
+    tell(m, &(struct sale){ .pixel = true, .event = "registration", .txid = "trader:1",
+                            .cookie_last = click(m, m->link, 0, NULL) });
+    derive_all(m);
+    id = lead(m, "jo@example.com", affiliate, false);
+    convert(m, id);
+    assert_int_equal(number(m, "SELECT trader_id AS n FROM leads WHERE id = %lld", (long long) id), 1);
+    derive_all(m);
+    assert_int_equal(number(m, "SELECT COUNT(*) AS n FROM referrals WHERE affiliate_id = %lld AND lead_id = '%lld'"
+                               " AND superseded = 0", (long long) affiliate, (long long) id), 1);
+    assert_int_equal(number(m, "SELECT COUNT(*) AS n FROM referrals WHERE affiliate_id = %lld AND superseded = 0",
+                            (long long) m->affiliate), 0);
+    assert_int_equal(number(m, "SELECT COUNT(*) AS n FROM conversions WHERE lead_id = %lld AND affiliate_id = %lld",
+                            (long long) id, (long long) affiliate), 1);
+    must_verify(m);
+
+    /* The same where he named the right one by chance. */
+    tell(m, &(struct sale){ .pixel = true, .event = "registration", .txid = "trader:2",
+                            .cookie_last = click(m, m->link, 0, NULL) });
+    derive_all(m);
+    id = lead(m, "jim@example.com", m->affiliate, false);
+    convert(m, id);
+    derive_all(m);
+    assert_int_equal(number(m, "SELECT COUNT(*) AS n FROM referrals WHERE affiliate_id = %lld AND lead_id = '%lld'"
+                               " AND verified = 1", (long long) m->affiliate, (long long) id), 1);
+    must_verify(m);
+}
+
 int
 main(void)
 {
@@ -219,6 +253,7 @@ main(void)
         money_test(test_one_person_is_one_trader),
         money_test(test_what_makes_no_referral),
         money_test(test_the_lead_outranks_its_click),
+        money_test(test_a_guessed_registration_is_the_leads),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

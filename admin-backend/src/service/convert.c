@@ -369,7 +369,8 @@ confirm_winner(struct db *db, const struct derivation *d, const struct referral_
                                .share_ppm = referral->share_ppm, .event_time_ms = event_time_ms };
     int64_t        commissions = 0;
     enum db_result rc = referral_confirm(db, referral->id, by_server, d->fact.has_amount ? &d->fact.amount : NULL,
-                                         d->fact.customer[0] == '\0' ? NULL : d->fact.customer, d->now_us);
+                                         d->fact.customer[0] == '\0' ? NULL : d->fact.customer,
+                                         d->fact.lead_id == 0 ? NULL : d->fact.lead, d->now_us);
 
     if (rc == DB_OK && d->fact.status == TRACKER_CONVERSION_REJECTED && referral->state != REFERRAL_REJECTED)
         return derive_step(db, d, referral, REFERRAL_REJECT, "referral.reject", "rejected by the advertiser");

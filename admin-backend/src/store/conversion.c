@@ -127,7 +127,8 @@ conversion_confirm(struct db *db, int64_t id, const struct fact *fact, const cha
 {
     struct db_stmt *row = db_prepare(db, "UPDATE conversions SET verified = 1, status = $2, journal_id = $3, seq = $4,"
                                          " amount_minor = $5, currency = $6, click_id = COALESCE($7, click_id),"
-                                         " coupon = COALESCE($8, coupon), customer = $9"
+                                         " coupon = COALESCE($8, coupon), customer = $9,"
+                                         " affiliate_id = COALESCE($10, affiliate_id), lead_id = COALESCE($11, lead_id)"
                                          " WHERE id = $1 AND verified = 0");
     enum db_result  rc;
 
@@ -144,6 +145,10 @@ conversion_confirm(struct db *db, int64_t id, const struct fact *fact, const cha
     db_bind_text(row, 7, or_null(fact->click_id));
     db_bind_text(row, 8, or_null(fact->coupon));
     db_bind_text(row, 9, or_null(fact->customer));
+    if (fact->affiliate_id != 0)
+        db_bind_int(row, 10, fact->affiliate_id);
+    if (fact->lead_id != 0)
+        db_bind_int(row, 11, fact->lead_id);
     rc = db_step(row);
     db_end(row);
     if (rc != DB_DONE)

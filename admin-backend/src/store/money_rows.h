@@ -49,7 +49,7 @@ enum db_result referrals_of_conversion(struct db *db, int64_t conversion_id,
 enum db_result referral_supersede(struct db *db, int64_t id);
 /* The advertiser confirms the order, and (verified) its touch. amount NULL: none. */
 enum db_result referral_confirm(struct db *db, int64_t id, bool verified, const struct tracker_money *amount,
-                                const char *customer, uint64_t now_us);
+                                const char *customer, const char *lead, uint64_t now_us);
 /* DB_CONFLICT: it is not in `from` any more. */
 enum db_result referral_move(struct db *db, int64_t id, enum referral_state from, enum referral_state to,
                              const struct change *change);

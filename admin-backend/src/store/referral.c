@@ -107,10 +107,11 @@ referral_supersede(struct db *db, int64_t id)
 
 enum db_result
 referral_confirm(struct db *db, int64_t id, bool verified, const struct tracker_money *amount, const char *customer,
-                 uint64_t now_us)
+                 const char *lead, uint64_t now_us)
 {
     struct db_stmt *row = db_prepare(db, "UPDATE referrals SET verified = $6, amount_minor = $2, currency = $3,"
-                                         " trader_id = $4, updated_us = $5, version = version + 1 WHERE id = $1");
+                                         " trader_id = $4, updated_us = $5, version = version + 1,"
+                                         " lead_id = COALESCE($7, lead_id) WHERE id = $1");
     enum db_result  rc;
 
     if (row == NULL)
@@ -123,6 +124,7 @@ referral_confirm(struct db *db, int64_t id, bool verified, const struct tracker_
     db_bind_text(row, 4, customer);
     db_bind_int(row, 5, (int64_t) now_us);
     db_bind_int(row, 6, verified);
+    db_bind_text(row, 7, lead);
     rc = db_step(row);
     db_end(row);
     return rc == DB_DONE ? DB_OK : rc;

@@ -441,7 +441,7 @@ static const struct {
       "SELECT 'referral ' || r.id || ' is of a lead that is not there, or not its conversion''s' AS text FROM referrals r"
       " LEFT JOIN conversions v ON v.id = r.conversion_id LEFT JOIN leads l ON l.id = v.lead_id"
       " WHERE (r.lead_id IS NOT NULL AND (l.id IS NULL OR CAST(l.id AS TEXT) <> r.lead_id OR l.program_id <> r.program_id"
-      "  OR l.test = 1)) OR (r.lead_id IS NULL AND v.lead_id IS NOT NULL) ORDER BY r.id" },
+      "  OR l.test = 1)) OR (r.lead_id IS NULL AND v.lead_id IS NOT NULL AND r.superseded = 0) ORDER BY r.id" },
 };
 
 static enum db_result
