@@ -148,14 +148,18 @@ struct reading {
     enum service_result     result;
 };
 
-/* What people wrote into a form is between them and the advertiser; an affiliate sees that somebody did. */
+/*
+ * What people wrote into a form, or told the advertiser whose server sent it, is between them and the advertiser; an
+ * affiliate sees that somebody did, and all of what it sent itself.
+ */
 static void
 hide_person(const struct partner *partner, json_t *lead)
 {
     static const char *const personal[] = { "first_name", "last_name", "email", "phone" };
-    const char *kind = json_string_value(json_object_get(lead, "kind"));
+    bool own = json_is_true(json_object_get(lead, PARTNER_OWN));
 
-    if (partner->role == TRACKER_ROLE_ADVERTISER || (kind != NULL && strcmp(kind, "api") == 0))
+    json_object_del(lead, PARTNER_OWN);
+    if (partner->role == TRACKER_ROLE_ADVERTISER || own)
         return;
     for (size_t i = 0; i < sizeof(personal) / sizeof(personal[0]); i++)
         json_object_set_new(lead, personal[i], json_null());

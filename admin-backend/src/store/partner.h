@@ -20,6 +20,9 @@ struct partner_scope {
 /* Filters besides those for callers: "program_id", "affiliate_id" (of a conversion: one that earns by it). */
 extern const struct list_spec partner_lead_list, partner_conversion_list;
 
+/* A lead's member for partner.c alone: a key of its affiliate sent it. */
+#define PARTNER_OWN "own"
+
 /* What a submission became that made no lead: what its sender may know of it. DB_ROW, or DB_DONE. */
 struct partner_refusal {
     char    verdict[16], reason[32];

@@ -23,7 +23,9 @@ const struct list_spec partner_lead_list = {
     .select = "SELECT l.id AS id, l.uid AS uid, l.kind AS kind, l.status AS status, l.test AS test,"
               " l.first_name AS first_name, l.last_name AS last_name, l.email AS email, l.phone AS phone,"
               " l.country AS country, l.language AS language, l.fields AS fields, l.click_id AS click_id,"
-              " l.api_user_id AS api_user_id, l.created_us AS created_us, l.updated_us AS updated_us FROM leads l",
+              " l.created_us AS created_us, l.updated_us AS updated_us,"
+              " CASE WHEN l.kind = 'api' AND EXISTS (SELECT 1 FROM api_users u WHERE u.id = l.api_user_id"
+              "  AND u.affiliate_id = l.affiliate_id) THEN 1 ELSE 0 END AS own FROM leads l",
     .from = " FROM leads l",
     .id = "l.id",
     .filters = lead_filters,
@@ -34,12 +36,13 @@ const struct list_spec partner_lead_list = {
 static json_t *
 lead_view(struct db_stmt *row)
 {
-    return json_pack("{s:o, s:s, s:o, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
+    return json_pack("{s:o, s:s, s:o, s:o, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
                      "id", view_column_text(row, "uid"),
                      "verdict", "created",
                      "status", view_column_text(row, "status"),
                      "kind", view_column_text(row, "kind"),
                      "test", db_int(row, "test") != 0,
+                     PARTNER_OWN, db_int(row, "own") != 0,
                      "first_name", view_column_text(row, "first_name"),
                      "last_name", view_column_text(row, "last_name"),
                      "email", view_column_text(row, "email"),

@@ -123,7 +123,11 @@ $api->say(run => "UPDATE leads SET kind = 'form' WHERE uid = '$id{ada}'");
 is(by($partner, "leads/$id{ada}")->{json}{data}{email}, undef, "people's addresses in forms are none of an affiliate's business");
 is_deeply(by($partner, 'leads')->{json}{data}[0]{fields}, {}, '... nor what they wrote');
 is(by($advertiser, "leads/$id{ada}")->{json}{data}{email}, 'ada@example.com', "... but the advertiser's");
-$api->say(run => "UPDATE leads SET kind = 'api' WHERE uid = '$id{ada}'");
+$api->say(run => "UPDATE leads SET kind = 'api', api_user_id = $advertiser->{id} WHERE uid = '$id{ada}'");
+is(by($partner, "leads/$id{ada}")->{json}{data}{email}, undef, "nor those of whom the advertiser's own server sent");
+is_deeply(by($partner, 'leads')->{json}{data}[0]{fields}, {}, '... with all that they told it');
+ok(!exists by($_, "leads/$id{ada}")->{json}{data}{own}, '... and how that is known is nobody\'s') for $partner, $advertiser;
+$api->say(run => "UPDATE leads SET api_user_id = $partner->{id} WHERE uid = '$id{ada}'");
 
 # ---- conversions and numbers ----
 
