@@ -277,16 +277,20 @@ trader_accept(const struct service *service, const char *secret, const char *pas
 static enum service_result
 accept(struct db *db, struct change *change, struct service_error *error)
 {
-    struct work   *work = change->ctx;
-    enum db_result rc = trader_invitation_use(db, work->invitation, change->decision.at_us);
+    struct work        *work = change->ctx;
+    enum service_result result = may_change(change, error);
+    enum db_result      rc;
 
+    if (result != SERVICE_OK) /* since the link was looked at: a password takes its time */
+        return result;
+    rc = trader_invitation_use(db, work->invitation, change->decision.at_us);
     if (rc == DB_DONE)
         return refuse_invitation(error);
     if (rc != DB_OK)
         return service_from_db(error, rc, "trader_invitation_use");
     change->row.trader.password_hash = (char *) (uintptr_t) work->password_hash;
     change->row.trader.state = (char *) "active";
-    return may_change(change, error);
+    return SERVICE_OK;
 }
 
 /* ---- an affiliate of him ---- */

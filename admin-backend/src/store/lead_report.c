@@ -20,7 +20,8 @@ static const char query[] =
     " FROM lead_log w JOIN affiliates a ON a.id = w.affiliate_id LEFT JOIN leads l ON l.id = w.lead_id"
     " WHERE w.at_us >= $1 AND w.at_us < $2 AND COALESCE(l.test, 0) = 0"
     " AND (CAST($4 AS BIGINT) = 0 OR " AGENT_HAS_LOG("$4") ")"
-    " GROUP BY w.affiliate_id, a.name, day ORDER BY created_n + pending_n DESC, received DESC, w.affiliate_id, day"
+    " GROUP BY w.affiliate_id, a.name, day"
+    " ORDER BY SUM(CASE WHEN w.verdict IN ('created', 'pending') THEN 1 ELSE 0 END) DESC, received DESC, w.affiliate_id, day"
     " LIMIT $5";
 
 static const char *const verdicts[] = { "created", "pending", "duplicate", "invalid", "spam", "repeated", "conflict",
