@@ -86,10 +86,13 @@ ngx_http_affiliate_form_decided(ngx_http_request_t *r, void *data, const struct 
 static ngx_int_t
 ngx_http_affiliate_form_enter(ngx_http_affiliate_form_t *form, const struct tracker_verdict *verdict)
 {
-    ngx_int_t rc;
-    ngx_str_t url;
+    ngx_int_t            rc;
+    ngx_str_t            url;
+    static const uint8_t nobody[TRACKER_LEAD_ID_LEN]; /* what was spam before it was sent again is "created", too */
 
-    if (verdict->verdict != TRACKER_LEAD_CREATED || verdict->flags & TRACKER_VERDICT_EXISTING) {
+    if (verdict->verdict != TRACKER_LEAD_CREATED || verdict->flags & TRACKER_VERDICT_EXISTING
+        || ngx_memcmp(verdict->lead, nobody, sizeof(nobody)) == 0)
+    {
         return ngx_http_affiliate_form_thank(form);
     }
     rc = ngx_http_affiliate_autologin_url(form->request, form->snapshot, &form->program, verdict->lead, form->nonce,

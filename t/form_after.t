@@ -104,6 +104,9 @@ subtest "everybody else sees the same thanks" => sub {
         is("$code " . location($head), "303 /f/in?done=1", $what);
     }
     is(location((fill($edge, "/f/careful"))[2]), "/f/careful?done=1", "who was too fast");
+    my $caught = "_token=" . token($edge, "/f/in") . "&" . fields();
+    ask($edge, "POST", "/f/in", "$caught&_website=x");
+    is(location((ask($edge, "POST", "/f/in", $caught))[2]), "/f/in?done=1", "a bot that has learned: the first verdict is of no lead");
     for my $path ("/f/nowhere", "/f/unsigned", "/f/foreign") {
         is(location((fill($edge, $path))[2]), "$path?done=1", "$path: a program that has no platform, or nobody who could sign for it");
     }

@@ -182,7 +182,8 @@ lead_judge(const struct tracker_record *record, char hex[TRACKER_LEAD_HEX_LEN])
     if (tracker_pairs_find(lead.fields, TRACKER_STR("existing"), &existing))
         verdict.flags = TRACKER_VERDICT_EXISTING;
     memcpy(verdict.content, lead.content.data, sizeof(verdict.content));
-    memcpy(verdict.lead, lead.id.data, sizeof(verdict.lead));
+    if (!(lead.flags & TRACKER_LEAD_SPAM)) /* which became nothing, and is told "created" */
+        memcpy(verdict.lead, lead.id.data, sizeof(verdict.lead));
     tracker_verdict_encode(&keys, (const uint8_t *) lead.id.data, &verdict, bytes);
     freeReplyObject(command(4, (const char *[]){ "SET", key, (char *) bytes, "NX" },
                             (size_t[]){ 3, sizeof(key) - 1, sizeof(bytes), 2 }));
