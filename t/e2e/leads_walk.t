@@ -227,7 +227,7 @@ is "$(said)" '409 lead_duplicate' 'at once'
 # ---- what the document leaves out: the person's own rights ----
 
 WEB=$(staff GET "$ADMIN/leads?q=web@people" | jq -r '.data[0].id')
-is "$(staff GET "$ADMIN/leads/$WEB/export" | jq -c '[.lead.email, .trader.email, .submissions[0].fields.budget, (.submissions | length)]')" \
+is "$(staff GET "$ADMIN/leads/$WEB/export" | jq -c '[.lead.email, .traders[0].email, .submissions[0].fields.budget, (.submissions | length)]')" \
     '["web@people.example","web@people.example","high",2]' 'a person is told all that is stored, duplicates too'
 staff POST "$ADMIN/leads/$WEB/erase" '{}' >"$TOP/answer"
 is "$(status) $(jq -c '[.email, .status, (.erased_at != null)]' "$TOP/answer")" '200 ["","converted",true]' 'and forgotten, but for what was paid'

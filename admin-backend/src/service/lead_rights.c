@@ -61,7 +61,7 @@ collect(struct db *db, int64_t id, json_t **out)
         json_decref(lead);
         return rc == DB_DONE ? DB_FAILED : rc;
     }
-    *out = json_pack("{s:o, s:o}", "lead", lead, "trader", trader == NULL ? json_null() : trader);
+    *out = json_pack("{s:o, s:[o*]}", "lead", lead, "traders", trader);
     return *out == NULL ? DB_FAILED : lead_add_records(db, id, *out);
 }
 

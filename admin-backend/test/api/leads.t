@@ -143,10 +143,12 @@ $api->is_error($api->post('leads/' . Leads::lead($api, email => undef) . '/conve
 
 # ---- the person's rights ----
 
+is_deeply($api->get("leads/$lead{foreign}/export")->{json}{traders}, [], 'who became no trader has none');
+
 my $export = $api->get("leads/$lead{own}/export")->{json};
-is_deeply([ $export->{lead}{id}, $export->{trader}{id}, $export->{submissions}[0]{fields}{email} ], [ $lead{own}, $trader->{id}, 'lead1@people.example' ],
+is_deeply([ $export->{lead}{id}, $export->{traders}[0]{id}, $export->{submissions}[0]{fields}{email} ], [ $lead{own}, $trader->{id}, 'lead1@people.example' ],
     'all that is stored of a person');
-is(($api->rows("SELECT COUNT(*) FROM audit_log WHERE action = 'lead.export'"))[0], 1, '... and that it was read');
+is(($api->rows("SELECT COUNT(*) FROM audit_log WHERE action = 'lead.export' AND object_id = '$lead{own}'"))[0], 1, '... and that it was read');
 my $duplicate = Leads::log_line($api, verdict => 'duplicate', reason => 'same_email', lead_id => $lead{own}, email => 'Lead1@people.example', seq => 5001);
 $api->say(run => 'INSERT INTO lead_facts (journal_id, seq, time_ms, received_ms, program_id, lead_uid, kind, auth, flags, content, fields, outcome)'
       . " VALUES (77, 5001, 1, 2, 1, 'ffffffffffffffffffffffffffffffff', 1, 1, 0, x'00', '{\"email\":\"Lead1\@people.example\"}', 'duplicate')");
