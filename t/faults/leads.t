@@ -4,7 +4,7 @@
 # again under its Idempotency-Key until it is answered.  What could break: a lead that was answered and is nowhere, or
 # there twice; a retry that gets another id; a lead that is decided and never told, or never decided; a refusal that left
 # half of a lead behind.
-# Broken once on purpose (what a dead process left is not decided), this test was red.
+# Broken once on purpose (a lead that is sent again is not known again), this test was red.
 . "$(dirname "$0")/lib.sh"
 
 fault_demo --workers 2
