@@ -115,6 +115,46 @@ a_bad_configuration_is_named(void **state)
     }
 }
 
+/* What is said of mails: where to, how safely, in whose name. */
+static void
+mails_go_where_they_are_told(void **state)
+{
+    static const struct {
+        const char   *text;
+        enum smtp_tls tls; /* 0: it does not fit together */
+    } all[] = {
+        { "smtp=smtp://m.example:587\nmail_from=a@b.example\n", SMTP_TLS_REQUIRED },
+        { "smtp=smtps://m.example\nmail_from=a@b.example\n", SMTP_TLS_REQUIRED },
+        { "smtp=smtp://localhost\nmail_from=a@b.example\n", SMTP_TLS_OFF },
+        { "smtp=smtp://127.0.0.1:25\nmail_from=A B <a@b.example>\n", SMTP_TLS_OFF },
+        { "smtp=smtp://[::1]:25\nmail_from=a@b.example\nsmtp_user=u\nsmtp_password_file=/p\n", SMTP_TLS_OFF },
+        { "smtp=smtp://[::1]:25\nmail_from=a@b.example\nsmtp_tls=required\n", SMTP_TLS_REQUIRED },
+        { "smtp=smtp://localhost.b.example\nmail_from=a@b.example\n", SMTP_TLS_REQUIRED },
+        { "smtp=smtp://127.0.0.1.b.example\nmail_from=a@b.example\n", SMTP_TLS_REQUIRED },
+        { "smtp=smtp://[::1%lo]\nmail_from=a@b.example\n", 0 },
+        { "smtp=smtps://m.example\nmail_from=a@b.example\nsmtp_user=u\nsmtp_password_file=/p\nsmtp_tls=off\n", SMTP_TLS_OFF },
+        { "smtp=smtp://m.example\nmail_from=a@b.example\nsmtp_user=u\nsmtp_password_file=/p\nsmtp_tls=off\n", 0 },
+        { "smtp=smtp://m.example\nmail_from=a@b.example\nsmtp_password_file=/p\n", 0 },
+        { "smtp=smtp://m.example\n", 0 },
+        { "smtp=smtp://\nmail_from=a@b.example\n", 0 },
+        { "smtp=smtp://m.example:0\nmail_from=a@b.example\n", 0 },
+        { "smtp=smtp://m.example?x\nmail_from=a@b.example\n", 0 },
+    };
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        struct smtp_options options = { .tls = 0 };
+        struct config       config;
+        char                text[512], error[512] = "";
+        bool                sound;
+
+        snprintf(text, sizeof(text), "[affiliated]\n%s", all[i].text);
+        sound = load(&config, text, error) && config_smtp(&config, &options, error, sizeof(error));
+        if (sound != (all[i].tls != 0) || (sound && options.tls != all[i].tls))
+            fail_msg("%s: %d %s", all[i].text, options.tls, error);
+        config_clear(&config);
+    }
+}
+
 /* ---- control ---- */
 
 struct world {
@@ -352,6 +392,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_configuration_is_read),
         cmocka_unit_test(a_bad_configuration_is_named),
+        cmocka_unit_test(mails_go_where_they_are_told),
         cmocka_unit_test_setup_teardown(a_command_runs_in_the_daemon, setup, teardown),
         cmocka_unit_test_setup_teardown(api_users_are_made, setup, teardown),
         cmocka_unit_test_setup_teardown(only_writing_commands_are_run, setup, teardown),

@@ -49,15 +49,16 @@ click() { curl -sS -o /dev/null -D - "$URL/c/$(demo '.links[0].code')" | sed -n 
 first=$(click)
 like "$first" '^[-0-9A-Z_a-z]{40}$' 'a click is answered'
 curl -s -o /dev/null "$URL/setup/setup_whoever-reads-this-is-admin"
+curl -s -o /dev/null "$URL/confirm/whoever-reads-this-confirms"
 logged() { grep -q " /healthz" "$STATE/log/access.log"; }
 curl -s -o /dev/null "$URL/healthz"
 await 10 logged
 ok $? 'requests are logged'
 grep -rq whoever-reads-this "$STATE/log"
-is $? 1 'but the secret of a set-up link stands in no log'
+is $? 1 'but the secret of a set-up link stands in no log, nor that of a link to confirm by'
 kill -STOP "$(cat "$STATE/run/supervisor.pid")" # nobody brings it back meanwhile
 kill -9 "$(cat "$STATE/run/affiliated.pid")"
-for path in setup/setup_whoever-reads-this-is-admin api/admin/v1/session; do
+for path in setup/setup_whoever-reads-this-is-admin confirm/whoever-reads-this-confirms api/admin/v1/session; do
     is "$(curl -s -o /dev/null -w '%{http_code}' "$URL/$path")" 502 "$path, while the backend is down"
 done
 kill -CONT "$(cat "$STATE/run/supervisor.pid")"
@@ -66,7 +67,7 @@ complained() { grep -q 'upstream.*GET /api/admin/v1/session' "$STATE/log/nginx.l
 await 10 complained
 ok $? 'a backend that is down is named in the error log'
 grep -rq whoever-reads-this "$STATE/log"
-is $? 1 'but not with the secret of a set-up link'
+is $? 1 'but not with the secret of such a link'
 head -c 1500000 /dev/zero | curl -s -H 'Content-Type: application/json' --data-binary @- "$URL/api/admin/v1/session" >"$TOP/large"
 like "$(cat "$TOP/large")" '"code":"body_too_large"' 'a body that is too large is refused in JSON'
 if [ "$(id -u)" = 0 ]; then
