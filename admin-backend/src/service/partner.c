@@ -320,7 +320,7 @@ static enum service_result
 refuse(struct redeeming *redeeming)
 {
     return service_refuse(redeeming->error, SERVICE_FORBIDDEN, "autologin_refused",
-                          "Nobody is logged in as this lead: it is a duplicate, a test, or has an account from before.");
+                          "Nobody is logged in as this lead: a duplicate, a test, unconfirmed, or with an account from before.");
 }
 
 static enum db_result
@@ -346,7 +346,7 @@ redeem_lead(struct db *db, struct redeeming *redeeming, const struct lead_row *l
     enum db_result rc;
 
     if (lead->program_id != redeeming->partner->scope.program_id || lead->existing != 0 || lead->test != 0
-        || lead->duplicate_of != 0 || lead->erased_us != 0) {
+        || lead->duplicate_of != 0 || lead->erased_us != 0 || strcmp(lead->status, "unconfirmed") == 0) {
         redeeming->result = refuse(redeeming);
         return DB_OK;
     }

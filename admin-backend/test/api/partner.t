@@ -175,7 +175,9 @@ is("$early->{status} $early->{json}{data}{status} $early->{headers}{'retry-after
 $api->is_error(redeem(ticket($duplicate)), 403, 'autologin_refused', "a duplicate's address opens no account");
 $api->say(run => "UPDATE leads SET existing = 1 WHERE uid = '$id{eve}'");
 $api->is_error(redeem(ticket($id{eve})), 403, 'autologin_refused', 'nor does that of who had one before');
-$api->say(run => "UPDATE leads SET existing = 0 WHERE uid = '$id{eve}'");
+$api->say(run => "UPDATE leads SET existing = 0, status = 'unconfirmed' WHERE uid = '$id{eve}'");
+$api->is_error(redeem(ticket($id{eve})), 403, 'autologin_refused', 'nor one whose mail nobody has confirmed');
+$api->say(run => "UPDATE leads SET status = 'new' WHERE uid = '$id{eve}'");
 is(redeem(ticket($id{eve}))->{status}, 200, 'a refusal uses nothing up');
 $api->is_error($api->post('/api/v1/autologin', $_, as => undef, headers => { Authorization => "Bearer $advertiser->{key}" }),
     422, 'invalid_fields', 'a body that is none') for {}, { token => 1 }, { token => 'x', more => 1 };
