@@ -12,6 +12,7 @@
 #include "service/intake.h"
 #include "service/kind.h"
 #include "service/password.h"
+#include "store/portal.h"
 
 enum { FIRST, LAST, EMAIL, PHONE, COUNTRY, EXTERNAL, AGENT, STATE, NOTES, FIELDS };
 
@@ -133,6 +134,12 @@ check(struct db *db, struct change *change, struct service_error *error)
     }
     if (change->values[STATE].given && strcmp(row->state, "active") == 0 && row->password_hash == NULL)
         row->state = (char *) "invited";
+    if (change->values[STATE].given && strcmp(row->state, "disabled") == 0) {
+        enum db_result rc = portal_sessions_end_trader(db, row->id);
+
+        if (rc != DB_OK)
+            return service_from_db(error, rc, "portal_sessions_end_trader");
+    }
     if (!change->values[AGENT].given)
         return SERVICE_OK;
     return intake_check_agent(db, row->agent_id, "agent_id", error);
@@ -286,6 +293,8 @@ accept(struct db *db, struct change *change, struct service_error *error)
     rc = trader_invitation_use(db, work->invitation, change->decision.at_us);
     if (rc == DB_DONE)
         return refuse_invitation(error);
+    if (rc == DB_OK)
+        rc = portal_sessions_end_trader(db, change->row.head.id); /* whoever has the old password is out */
     if (rc != DB_OK)
         return service_from_db(error, rc, "trader_invitation_use");
     change->row.trader.password_hash = (char *) (uintptr_t) work->password_hash;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "store/outbox.h"
+#include "store/portal.h"
 
 enum db_result
 lead_set_converted(struct db *db, int64_t id, int64_t trader_id, bool existing, uint64_t now_us)
@@ -145,6 +146,8 @@ trader_erase_person(struct db *db, int64_t id, uint64_t now_us)
 
     if (rc == DB_OK)
         rc = db_exec(db, "DELETE FROM trader_invitations WHERE trader_id = $1", "i", id);
+    if (rc == DB_OK)
+        rc = portal_sessions_end_trader(db, id);
     if (rc == DB_OK)
         rc = db_exec(db, "UPDATE trader_accounts SET state = 'closed' WHERE trader_id = $1", "i", id);
     return rc;

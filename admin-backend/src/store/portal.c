@@ -3,18 +3,35 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "service/view.h"
+
+/* By id: whoever types an address shall not have us read all traders. */
+static enum db_result
+trader_password(struct db *db, int64_t program_id, const char *trader_id, char hash[PORTAL_TEXT_MAX])
+{
+    struct db_stmt *row;
+    int64_t         id;
+    enum db_result  rc;
+
+    if (trader_id == NULL || !view_parse_id(trader_id, &id))
+        return DB_OK;
+    rc = db_query(db, &row, "SELECT password_hash FROM traders WHERE id = $1 AND program_id = $2 AND state = 'active'"
+                            " AND password_hash IS NOT NULL", "ii", id, program_id);
+    if (rc != DB_ROW)
+        return rc == DB_DONE ? DB_OK : rc;
+    snprintf(hash, PORTAL_TEXT_MAX, "%s", db_text(row, "password_hash"));
+    db_end(row);
+    return DB_OK;
+}
+
 enum db_result
 portal_account_by_email(struct db *db, const char *email, struct portal_account *out)
 {
     struct db_stmt *row;
     const char     *hash;
     enum db_result  rc = db_query(db, &row,
-                                  "SELECT a.id AS id, a.status AS status,"
-                                  " COALESCE(a.password_hash, t.password_hash) AS password_hash FROM affiliates a"
-                                  " LEFT JOIN traders t ON CAST(t.id AS TEXT) = a.trader_id AND t.state = 'active'"
-                                  "  AND t.program_id = a.program_id"
-                                  " WHERE a.program_id IN (SELECT id FROM programs) AND a.email = $1"
-                                  " ORDER BY a.id LIMIT 1",
+                                  "SELECT id, status, program_id, trader_id, password_hash FROM affiliates"
+                                  " WHERE program_id IN (SELECT id FROM programs) AND email = $1 ORDER BY id LIMIT 1",
                                   "s", email);
 
     if (rc != DB_ROW)
@@ -23,8 +40,10 @@ portal_account_by_email(struct db *db, const char *email, struct portal_account 
     out->id = db_int(row, "id");
     out->may = strcmp(db_text(row, "status"), "terminated") != 0;
     snprintf(out->password_hash, sizeof(out->password_hash), "%s", hash == NULL ? "" : hash);
+    if (hash == NULL)
+        rc = trader_password(db, db_int(row, "program_id"), db_text(row, "trader_id"), out->password_hash);
     db_end(row);
-    return DB_ROW;
+    return rc == DB_OK || rc == DB_ROW ? DB_ROW : rc;
 }
 
 enum db_result
@@ -72,6 +91,16 @@ portal_session_delete(struct db *db, const uint8_t hash[PORTAL_HASH_LEN])
 {
     return db_exec(db, "DELETE FROM portal_sessions WHERE hash = $1", "b", (const void *) hash,
                    (size_t) PORTAL_HASH_LEN);
+}
+
+enum db_result
+portal_sessions_end_trader(struct db *db, int64_t trader_id)
+{
+    char id[24];
+
+    snprintf(id, sizeof(id), "%lld", (long long) trader_id);
+    return db_exec(db, "DELETE FROM portal_sessions WHERE affiliate_id IN"
+                       " (SELECT id FROM affiliates WHERE trader_id = $1 AND password_hash IS NULL)", "s", id);
 }
 
 enum db_result

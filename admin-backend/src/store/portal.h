@@ -26,6 +26,8 @@ enum db_result portal_session_find(struct db *db, const uint8_t hash[PORTAL_HASH
                                    uint64_t idle_us, int64_t *affiliate_id, char *csrf, uint64_t *seen_us);
 enum db_result portal_session_seen(struct db *db, const uint8_t hash[PORTAL_HASH_LEN], uint64_t now_us);
 enum db_result portal_session_delete(struct db *db, const uint8_t hash[PORTAL_HASH_LEN]);
+/* Of the affiliate that this trader is and whose password lets it in. */
+enum db_result portal_sessions_end_trader(struct db *db, int64_t trader_id);
 enum db_result portal_sessions_delete_old(struct db *db, uint64_t before_us);
 
 /* Numbers of [from_us, to_us): "leads" by status, "log" by verdict, "referrals" by status. */
