@@ -71,4 +71,24 @@ staff DELETE "/api/admin/v1/forms/$id" >/dev/null
 await 5 answers 404
 ok $? 'one that is archived is nowhere' || diag "$(code)"
 
+# ---- double opt-in: by a mail, read where it waits, since `run` sends none ----
+
+make forms '{"name":"News","source_id":"'"$source"'","title":"News","min_fill_s":0,"double_opt_in":true,"fields":[
+    {"name":"email","label":"E-mail","type":"email","required":true}]}' >/dev/null
+form=$(jq -r .url "$TOP/made")
+await 5 shows '<h1>News</h1>'
+send 'email=grace@example.com'
+is "$(status)" 303 'a form that asks for a mail to be confirmed is sent'
+becomes() { [ "$(staff GET '/api/admin/v1/leads?q=grace' | jq -r '.data[0].status')" = "$1" ]; }
+await 10 becomes unconfirmed
+ok $? 'its lead waits'
+link=$(sqlite3 -readonly "$STATE/db/affiliate.db" "SELECT link FROM outbox WHERE recipient = 'grace@example.com'")
+like "$link" "^$URL/confirm/[-_A-Za-z0-9]{64}\$" 'for a link of our own'
+like "$(curl -sS "$link")" '<button>Confirm address' 'that leads to a button'
+becomes unconfirmed
+ok $? 'which nobody has pressed yet'
+like "$(curl -sS -d '' "$link")" '<h1>Thank you' 'until somebody does'
+becomes new
+ok $? 'and it is a lead'
+
 done_testing

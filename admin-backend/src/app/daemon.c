@@ -281,6 +281,7 @@ daemon_start_ingest(struct daemon *daemon, char *error)
     const struct ingest_options options = {
         .pool = daemon->app->pool, .keys = &daemon->app->keys, .redis = app_redis(daemon->app),
         .first = 0, .count = daemon->app->config.partitions, .now_us = app_now_us,
+        .base_url = daemon->app->config.base_url,
     };
     daemon->ingest = ingest_new(&options);
     if (daemon->ingest == NULL) {

@@ -59,7 +59,8 @@ ingest_new(const struct ingest_options *options)
     wire_init(&ingest->wire, options->redis, "ingest");
     ingest->facts = facts_new(options->pool, options->keys, options->now_us);
     ingest->sealers = sealers_new(options->keys);
-    ingest->service = (struct service){ .pool = options->pool, .keys = options->keys, .now_us = options->now_us };
+    ingest->service = (struct service){ .pool = options->pool, .keys = options->keys, .now_us = options->now_us,
+                                        .base_url = options->base_url };
     ingest->deciding = true; /* those that a predecessor left */
     ingest->partitions = calloc(options->count, sizeof(*ingest->partitions));
     if (ingest->facts == NULL || ingest->sealers == NULL || ingest->partitions == NULL) {

@@ -29,6 +29,7 @@ struct ingest_options {
     struct wire_address        redis;
     unsigned                   first, count; /* partitions */
     uint64_t (*now_us)(void);
+    const char                *base_url; /* of links in mails about leads */
     void (*hook)(void *ctx, enum ingest_step step); /* NULL outside tests */
     void *hook_ctx;
 };
