@@ -50,6 +50,7 @@ ngx_http_affiliate_wire_exit(ngx_cycle_t *cycle)
         return;
     }
     wire->running = 0;
+    wire->cycle = NULL; /* the thread pool has ended before us: jobs that come up now are done here */
     ngx_http_affiliate_event_clear(&wire->tick);
     ngx_http_affiliate_ship_stop(); /* hands over what it can without waiting */
     ngx_http_affiliate_redis_stop();
