@@ -197,7 +197,7 @@ commission_move(struct db *db, int64_t id, enum commission_state from, enum comm
 {
     enum db_result rc = db_exec(db,
                                 "UPDATE commissions SET status = $3, updated_us = $4, version = version + 1,"
-                                " payable_us = CASE WHEN CAST($5 AS INTEGER) = 0 THEN payable_us ELSE $5 END"
+                                " payable_us = CASE WHEN CAST($5 AS BIGINT) = 0 THEN payable_us ELSE $5 END"
                                 " WHERE id = $1 AND status = $2",
                                 "issii", id, commission_state_name(from), commission_state_name(to),
                                 (int64_t) change->at_us, payable_us);

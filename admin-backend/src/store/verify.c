@@ -84,7 +84,7 @@ static const struct {
       " WHERE affiliate_id IS NULL AND balance_minor IS NOT NULL ORDER BY id" },
     { 4, true,
       "SELECT 'ledger transaction ' || id || ' has been unsealed for more than five minutes' AS text"
-      " FROM ledger_transactions WHERE number IS NULL AND at_us < $1 - " SEAL_WITHIN_US " ORDER BY id" },
+      " FROM ledger_transactions WHERE number IS NULL AND at_us < CAST($1 AS BIGINT) - " SEAL_WITHIN_US " ORDER BY id" },
     { 4, false,
       "SELECT 'ledger transaction ' || id || ' has a number or a hash without the other' AS text"
       " FROM ledger_transactions WHERE (number IS NULL) <> (hash IS NULL) ORDER BY id" },
@@ -403,7 +403,7 @@ static const struct {
       " WHERE x.kind <> 'manual' AND f.outcome IS NULL ORDER BY x.id" },
     { 24, true,
       "SELECT 'the record ' || journal_id || ':' || seq || ' of a lead was never decided' AS text FROM lead_facts"
-      " WHERE outcome IS NULL AND received_ms < $1 / 1000 - 300000 ORDER BY journal_id, seq" },
+      " WHERE outcome IS NULL AND received_ms < CAST($1 AS BIGINT) / 1000 - 300000 ORDER BY journal_id, seq" },
     { 24, false,
       "SELECT 'the record ' || f.journal_id || ':' || f.seq || ' became a lead, there are ' || COUNT(l.id) AS text"
       " FROM lead_facts f LEFT JOIN leads l ON l.journal_id = f.journal_id AND l.seq = f.seq AND l.uid = f.lead_uid"
