@@ -28,11 +28,11 @@ sub {
     ::is($::seen->('hits'), 2, 'remembered');
 }
 --- events
-{"flags": 12, "device": null}
-{"flags": 12}
+{"flags": 8, "device": null}
+{"flags": 8}
 {"flags": null, "device": "phone", "os": "ios"}
-{"flags": 12}
-{"flags": 12}
+{"flags": 8}
+{"flags": 8}
 
 
 
@@ -51,7 +51,7 @@ sub {
     ::wait_for('loaded', sub { ::status()->{counters}{snapshots_loaded} >= 2 });
 }
 --- events
-{"flags": 12, "device": "phone"}
+{"flags": 8, "device": "phone"}
 {"flags": 260, "device": null}
 {"flags": 260, "device": null}
 
@@ -72,7 +72,7 @@ sub {
     ::wait_for('loaded', sub { ::status()->{counters}{snapshots_loaded} >= 2 });
 }
 --- events
-{"flags": 12, "device": "phone"}
+{"flags": 8, "device": "phone"}
 {"flags": null, "device": null}
 
 
@@ -123,7 +123,7 @@ User-Agent: nobody
 --- error_code: 302
 --- finally eval
 sub {
-    my @want = map { (0, 260, 0, 12)[$_ % 3 == 0 ? 3 : $_ % 3] } 1 .. 1500;
+    my @want = map { (0, 260, 0, 8)[$_ % 3 == 0 ? 3 : $_ % 3] } 1 .. 1500;
     my @got = map { $_->{flags} // 0 } ::events();
     ::is(scalar @got, 3001, 'clicks');
     my @wrong = grep { $got[$_] != (0, @want, @want)[$_] } 0 .. $#got;
@@ -148,6 +148,6 @@ sub {
     ::is($::seen->('hits'), 1, 'the same 512 bytes are the same');
 }
 --- events
-{"flags": 12}
+{"flags": 8}
 {"flags": null}
 {"flags": null}

@@ -184,6 +184,7 @@ build_edge_tools() {
     edge_tool consumer "$flags" "$BUILD/core/libtracker.a" -lhiredis -lpcre2-8 -lsodium -lcrypto
     edge_tool fail_sync.so "$flags -shared -fPIC"
     edge_tool move_clock.so "$flags -shared -fPIC"
+    edge_tool keep_synced.so "$flags -shared -fPIC"
 }
 
 # edge_tool NAME FLAGS LIBRARY...: from t/tools/NAME.c
@@ -210,6 +211,6 @@ suite_e2e() {
 
 suite_faults() {
     build
-    build_tool clickload
+    build_edge_tools
     SUITE_TIMEOUT=$([ -n "${LONG:-}" ] && echo 7200 || echo 600) SUITE_COMMENTS=1 suite faults t/faults/*.t
 }

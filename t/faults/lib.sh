@@ -8,14 +8,20 @@
 
 TIDY=() # commands for the end, newest first: whatever was frozen, mounted or started
 
-# fault_demo [OPTION...]: own_state, start_demo, and chance that FAULT_SEED repeats.
+# fault_demo [OPTION...]: own_state, start_demo, and chance that FAULT_SEED repeats.  With FAULT_KEEP_SYNCED what the disk
+# has of each journal is kept in $TOP/synced (t/tools/keep_synced.c).
 fault_demo() {
     own_state
     trap fault_clean_up EXIT
     local seed=${FAULT_SEED:-$RANDOM}
     note "FAULT_SEED=$seed"
     RANDOM=$seed
-    start_demo "$@"
+    if [ -n "${FAULT_KEEP_SYNCED:-}" ]; then
+        mkdir -m 777 "$TOP/synced"
+        KEEP_SYNCED=$TOP/synced LD_PRELOAD=$PWD/build/t/keep_synced.so start_demo "$@"
+    else
+        start_demo "$@"
+    fi
     await 5 same_snapshot
 }
 same_snapshot() { edge | jq -e '[.workers[].snapshot_version] | min == max and min > 0' >/dev/null; }
