@@ -230,10 +230,11 @@ send_demo_leads() {
     done
 }
 
-# The edge's answer.  The key is younger than the link that was waited for: 401 until the edge knows it, too.
+# The edge's answer.  The key is younger than the link that was waited for: 401 until the edge knows it, too; and another
+# worker than the one that was asked then may only be starting: 503.
 send_demo_lead() {
     local tries=0 status=401
-    while [ "$status" = 401 ] && [ $((tries += 1)) -le 100 ]; do
+    while [[ $status =~ ^(401|503)$ ]] && [ $((tries += 1)) -le 100 ]; do
         [ $tries = 1 ] || sleep 0.1
         # the key goes by standard input: it is nobody's who lists processes
         status=$(jq -r '"header = \"Authorization: Bearer " + .lead_user.key + "\""' "$STATE/demo.json" |
